@@ -1,0 +1,3 @@
+export declare const isRoot: boolean;
+export declare function cacheFolder(): string;
+export declare function ordinaryUser(): { uid: number; gid: number } | undefined;
