@@ -1,0 +1,150 @@
+import pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import type { Readable } from 'node:stream';
+import { PgrepError } from '../core/error.ts';
+import { replicatorName } from '../core/replicator-name.ts';
+import { pinnedOptions } from './pinned-settings.ts';
+import { failureKind, sqlState } from './sqlstate.ts';
+
+/** How to reach a Postgres node. `url` holds the password: never put it into a message. */
+export interface PostgresAddress {
+  readonly node: string;
+  readonly url: string;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** One connection to a Postgres node for control statements and for reading batches. Values come as text (int8 and xid8 stay exact). */
+export interface Session extends AsyncDisposable {
+  readonly node: string;
+  /** Server version, for example 180004. */
+  readonly version: number;
+  /** Aborts when the connection is lost or closed; its reason is the error. */
+  readonly lost: AbortSignal;
+  /** Runs one statement with `$n` parameters, or several without. */
+  query(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>;
+  /** Runs several statements without parameters in one round trip; one result each. */
+  script(text: string): Promise<{ rows: Row[]; rowCount: number }[]>;
+  /** `copy (…) to stdout`. */
+  copyOut(text: string): Readable;
+  /** Calls `heard` for each NOTIFY on a channel that was listened to. */
+  onNotify(heard: (channel: string) => void): void;
+  /** Breaks the connection at once, whatever runs on it. */
+  destroy(): void;
+}
+
+// Only text comes out of a control session: no driver may turn an int8 into a float or a date into a time zone.
+const textOnly = { getTypeParser: () => (value: unknown) => value } as unknown as pg.CustomTypesConfig;
+
+/** Opens a session with pgrep's name and pinned settings. Throws `unreachable`, `privilege` or `config`, naming the node. */
+export async function openSession(address: PostgresAddress, applicationName = replicatorName): Promise<Session> {
+  const client = new pg.Client({
+    connectionString: address.url,
+    application_name: applicationName,
+    options: pinnedOptions,
+    // A server that does not answer at all is down; the link's backoff takes over.
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    types: textOnly,
+  });
+  const lost = new AbortController();
+  client.on('error', (error) => {
+    lost.abort(nodeFailure(address.node, error));
+  });
+  client.on('end', () => {
+    lost.abort(new PgrepError('unreachable', `The connection to node ${address.node} ended.`));
+  });
+  try {
+    await client.connect();
+  } catch (error) {
+    throw nodeFailure(address.node, error);
+  }
+  const version = Number((await client.query<{ v: string }>("select current_setting('server_version_num') as v")).rows[0]?.v);
+  return new PgSession(address.node, client, version, lost);
+}
+
+class PgSession implements Session {
+  readonly node: string;
+  readonly version: number;
+  readonly #client: pg.Client;
+  readonly #lost: AbortController;
+
+  constructor(node: string, client: pg.Client, version: number, lost: AbortController) {
+    this.node = node;
+    this.version = version;
+    this.#client = client;
+    this.#lost = lost;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async query(text: string, values: readonly unknown[] = []): Promise<{ rows: Row[]; rowCount: number }> {
+    try {
+      const result = await this.#client.query<Row>(text, [...values]);
+      return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+    } catch (error) {
+      throw nodeFailure(this.node, error);
+    }
+  }
+
+  async script(text: string): Promise<{ rows: Row[]; rowCount: number }[]> {
+    try {
+      const results: unknown = await this.#client.query(text);
+      const list = (Array.isArray(results) ? results : [results]) as pg.QueryResult<Row>[];
+      return list.map((result) => ({ rows: result.rows, rowCount: result.rowCount ?? 0 }));
+    } catch (error) {
+      throw nodeFailure(this.node, error);
+    }
+  }
+
+  copyOut(text: string): Readable {
+    return this.#client.query(copyTo(text));
+  }
+
+  onNotify(heard: (channel: string) => void): void {
+    this.#client.on('notification', (message) => {
+      heard(message.channel);
+    });
+  }
+
+  destroy(): void {
+    this.#client.connection.stream.destroy();
+    this.#lost.abort(new PgrepError('unreachable', `The connection to node ${this.node} was closed.`));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#lost.signal.aborted) {
+      this.destroy();
+      return;
+    }
+    await this.#client.end().catch(() => undefined);
+  }
+}
+
+/** What a driver's error means for a node, as a PgrepError with the node's name; a row's error stays as it is. */
+export function nodeFailure(node: string, error: unknown): unknown {
+  if (error instanceof PgrepError || isProgrammingError(error)) return error;
+  const state = sqlState(error);
+  const text = error instanceof Error ? error.message : String(error);
+  switch (failureKind(error)) {
+    case 'transient':
+      return new PgrepError('unreachable', `Node ${node} cannot be reached or is busy: ${text || state}.`, {
+        hint: `Check that its server runs and that nodes.${node}.postgres in the configuration names it.`,
+        cause: error,
+      });
+    case 'configuration':
+      return new PgrepError('privilege', `Node ${node} refuses: ${text} (${state}).`, {
+        hint: `Check user, password and database of nodes.${node}.postgres, and the privileges of that role.`,
+        cause: error,
+      });
+    case 'row':
+      return error;
+  }
+}
+
+/** Errors of the language itself come from a mistake in this program and must not look like a network that is down. */
+function isProgrammingError(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+}
