@@ -18,6 +18,13 @@ export function showTable(table: TableName): string {
 export interface RouteColumn {
   readonly source: string;
   readonly target: string;
+  /**
+   * The source column's type as SQL, domains resolved to their base type, without length or precision,
+   * schema-qualified where it is not built in: `integer`, `text[]`, `"app"."colour"`. Read from the catalog when a route is loaded.
+   */
+  readonly type: string;
+  /** The oid of `type`, decimal text; below 16384 the type is built in and the same in every database. */
+  readonly typeOid: string;
 }
 
 /** `copying`: rows are being copied, changes wait in the queue. `live`: the table is in the link's batches. */
@@ -43,6 +50,10 @@ export interface Route {
   /** SQL condition over the source's columns; rows that fail it are absent at the target. Null: all rows. */
   readonly filter: string | null;
   readonly state: RouteState;
+  /** True while the route's copy must also delete, at the target, what the route does not hold. */
+  readonly sweep: boolean;
+  /** True: the queue holds arrays of keys; false: one key a row (capture's queue layout). */
+  readonly packed: boolean;
 }
 
 /** All routes from one source to one target: they share batches, a position and a replayer loop. */

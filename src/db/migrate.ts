@@ -27,11 +27,20 @@ export async function migrate(session: Session, dryRun: boolean): Promise<Migrat
   try {
     const installed = await readInstalled(session);
     const sql = pendingSql(session.node, installed);
-    if (!dryRun) for (const text of sql) await session.script(text);
+    if (!dryRun) for (const text of sql) await runOrRollBack(session, text);
     const change = sql.length === 0 ? 'unchanged' : installed.migrations.size === 0 ? 'created' : 'upgraded';
     return { change, sql };
   } finally {
     if (!dryRun && !session.lost.aborted) await session.query('select pg_catalog.pg_advisory_unlock($1)', [schemaLock]);
+  }
+}
+
+async function runOrRollBack(session: Session, text: string): Promise<void> {
+  try {
+    await session.script(text);
+  } catch (error) {
+    if (!session.lost.aborted) await session.query('rollback');
+    throw error;
   }
 }
 
