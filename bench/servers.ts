@@ -1,0 +1,48 @@
+import { startElasticsearch, type ElasticsearchServer } from '../test/support/elasticsearch.ts';
+import { startPostgres, type PostgresServer } from '../test/support/postgres.ts';
+
+/**
+ * One configuration for both servers and all contenders: commits are on disk, `wal_level = logical` is paid by everybody, and
+ * no checkpoint of its own falls into a measurement (one is made before each).
+ */
+export const postgresSettings = {
+  wal_level: 'logical',
+  synchronous_commit: 'on',
+  shared_buffers: '512MB',
+  max_wal_size: '8GB',
+  checkpoint_timeout: '1h',
+} as const;
+
+/** Heap of the Elasticsearch server. */
+export const elasticsearchHeap = '1g';
+
+/** The servers of a run, all on this machine. */
+export class Servers implements AsyncDisposable {
+  readonly source: PostgresServer;
+  readonly target: PostgresServer;
+  #elasticsearch: ElasticsearchServer | undefined;
+
+  private constructor(source: PostgresServer, target: PostgresServer) {
+    this.source = source;
+    this.target = target;
+  }
+
+  static async start(): Promise<Servers> {
+    const options = { fsync: true, settings: postgresSettings };
+    const source = await startPostgres({ ...options, name: 'bench-source' });
+    const target = await startPostgres({ ...options, name: 'bench-target' });
+    return new Servers(source, target);
+  }
+
+  /** Started when first asked for: a JVM must not take CPU from the workloads before. */
+  async elasticsearch(): Promise<ElasticsearchServer> {
+    this.#elasticsearch ??= await startElasticsearch({ heap: elasticsearchHeap });
+    return this.#elasticsearch;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#elasticsearch?.[Symbol.asyncDispose]();
+    await this.target[Symbol.asyncDispose]();
+    await this.source[Symbol.asyncDispose]();
+  }
+}
