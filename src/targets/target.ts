@@ -88,15 +88,29 @@ export interface ChangedTable {
   readonly rows: string;
   /** True after a TRUNCATE: besides `keys`, everything at the target that has no row in `rows` is to be deleted. */
   readonly sweep: boolean;
+  /** True when `keys` gives at most a few thousand keys: plans should then go by index, key by key. */
+  readonly small: boolean;
 }
 
 /**
  * `position`: the link reaches `snapshot`; `joined` are the routes whose own table position ends with it.
- * `copy`: one chunk of a table's copy. `none`: a retry; only the fence moves.
+ * `copy`: one chunk of a table's copy (its row in `table_position` exists already). `none`: a retry; only the fence moves.
  */
 export type Mark =
-  | { readonly kind: 'position'; readonly snapshot: string; readonly joined: readonly string[] }
-  | { readonly kind: 'copy'; readonly routeId: string; readonly table: TablePosition }
+  | {
+      readonly kind: 'position';
+      readonly snapshot: string;
+      readonly joined: readonly string[];
+      /** True: this commit and all before it must survive a crash of the target's server. */
+      readonly durable: boolean;
+    }
+  | {
+      readonly kind: 'copy';
+      readonly routeId: string;
+      readonly table: TablePosition;
+      /** The fence of a copy: commits only if the table's `copiedRows` is still this. The link's epoch stays. */
+      readonly seenRows: number;
+    }
   | { readonly kind: 'none' };
 
 export interface Applied {

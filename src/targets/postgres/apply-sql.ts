@@ -1,0 +1,144 @@
+import { ident, tableIdent } from '../../db/quote.ts';
+import type { ChangedTable } from '../target.ts';
+import type { TargetColumn, TargetTable } from './target-table.ts';
+
+/** A contiguous part of a stage table, as two `tid` texts, the end exclusive. Null: all of it. */
+export type StageRange = { readonly from: string; readonly to: string } | null;
+
+/** The session's stage table of a route: what a batch brings, before it is merged. */
+export function stageName(table: TargetTable): string {
+  return `pg_temp.pgrep_stage_${table.route.id}`;
+}
+
+/** The session's table of live keys, filled only for a sweep. */
+export function liveName(table: TargetTable): string {
+  return `pg_temp.pgrep_live_${table.route.id}`;
+}
+
+/** DDL of a stage; it lives as long as the session, so that no batch touches the catalog. Types are bare: lengths are checked at the merge. */
+export function createStageSql(table: TargetTable): string {
+  const columns = table.columns.map((column) => `${column.stage} ${stageType(column)}`);
+  return `create temp table if not exists ${bare(stageName(table))} (live boolean, ${columns.join(', ')}) on commit delete rows;`;
+}
+
+/** DDL of the table of live keys. */
+export function createLiveSql(table: TargetTable): string {
+  const columns = keyOf(table).map((column) => `${column.stage} ${stageType(column)}`);
+  return `create temp table if not exists ${bare(liveName(table))} (${columns.join(', ')}) on commit delete rows;`;
+}
+
+// `create temp table` takes the name without schema.
+function bare(name: string): string {
+  return name.replace('pg_temp.', '');
+}
+
+/** The source's side: streams changed keys with their rows, in stage order. Binary, so that no value is formatted or parsed. */
+export function copyOutSql(table: TargetTable, changed: ChangedTable): string {
+  const on = table.route.key.map((column) => `t.${ident(column)} = c.${ident(column)}`).join(' and ');
+  const columns = table.columns.map((column) => sourceValue(column, column.isKey ? `coalesce(t.${ident(column.source)}, c.${ident(column.source)})` : `t.${ident(column.source)}`));
+  const first = `t.${ident(table.route.key[0] ?? '')}`;
+  return `copy (select ${first} is not null, ${columns.join(', ')} from (${changed.keys}) c left join ${changed.rows} t on ${on}) to stdout (format binary)`;
+}
+
+/** The source's side of a sweep: the keys of all live rows. */
+export function copyLiveSql(table: TargetTable, changed: ChangedTable): string {
+  const columns = keyOf(table).map((column) => sourceValue(column, `r.${ident(column.source)}`));
+  return `copy (select ${columns.join(', ')} from ${changed.rows} r) to stdout (format binary)`;
+}
+
+/** Deletes what is dead at the source. */
+export function deleteSql(table: TargetTable, range: StageRange = null): string {
+  return `delete from ${tableIdent(table.route.targetTable)} t using ${stageName(table)} s where not s.live and ${sameKey(table)}${within(range)}`;
+}
+
+/** Deletes everything that has no live row at the source (after TRUNCATE, or when a route was changed). */
+export function sweepSql(table: TargetTable): string {
+  return `delete from ${tableIdent(table.route.targetTable)} t where not exists (select from ${liveName(table)} s where ${sameKey(table)})`;
+}
+
+/**
+ * Updates, inserts and, with `deletes`, deletes in one pass over the stage. Needs Postgres 15.
+ * For 200,000 rows: 0.33 s inserting and 0.84 s updating, against 0.61-0.70 s and 1.2 s by `on conflict do update` (18, quiet machine).
+ */
+export function mergeSql(table: TargetTable, deletes: boolean): string {
+  const set = assignments(table);
+  const remove = deletes ? '\nwhen matched and not s.live then delete' : '';
+  const update = set === '' ? '' : `\nwhen matched and s.live and ${differs(table)} then update set ${set}`;
+  return `merge into ${tableIdent(table.route.targetTable)} t using ${stageName(table)} s on ${sameKey(table)}${remove}${update}
+when not matched and s.live then insert (${names(table)}) overriding system value values (${values(table)})`;
+}
+
+/** The same in two statements, for any version, and for a part of the stage. */
+export function updateSql(table: TargetTable, range: StageRange = null): string | null {
+  const set = assignments(table);
+  if (set === '') return null;
+  return `update ${tableIdent(table.route.targetTable)} t set ${set} from ${stageName(table)} s where s.live and ${sameKey(table)} and ${differs(table)}${within(range)}`;
+}
+
+/** Inserts live rows that the target lacks. */
+export function insertSql(table: TargetTable, range: StageRange = null): string {
+  return `insert into ${tableIdent(table.route.targetTable)} (${names(table)}) overriding system value
+select ${values(table)} from ${stageName(table)} s where s.live${within(range)} and not exists (select from ${tableIdent(table.route.targetTable)} t where ${sameKey(table)})`;
+}
+
+/** The key columns in key order. */
+export function keyOf(table: TargetTable): readonly TargetColumn[] {
+  return table.route.key.flatMap((name) => table.columns.filter((column) => column.source === name));
+}
+
+/** A staged value in the target column's type. */
+export function stagedValue(column: TargetColumn): string {
+  return column.sameType ? `s.${column.stage}` : `s.${column.stage}::${column.targetType}`;
+}
+
+function sameKey(table: TargetTable): string {
+  return keyOf(table)
+    .map((column) => `t.${ident(column.target)} = ${stagedValue(column)}`)
+    .join(' and ');
+}
+
+// By image, not by `=`: 1.0 and 1.00, or 'a' and 'A' of citext, are equal but must travel. The casts make domains comparable.
+function differs(table: TargetTable): string {
+  const settable = table.columns.filter((column) => isSet(column));
+  const ours = settable.map((column) => `t.${ident(column.target)}::${column.targetType}`);
+  const theirs = settable.map((column) => stagedValue(column));
+  return `row(${ours.join(', ')})::record operator(pg_catalog.*<>) row(${theirs.join(', ')})::record`;
+}
+
+function assignments(table: TargetTable): string {
+  return table.columns
+    .filter((column) => isSet(column))
+    .map((column) => `${ident(column.target)} = ${stagedValue(column)}`)
+    .join(', ');
+}
+
+// Key columns whose equal values have one image never differ; setting them would take a stronger row lock (FOR UPDATE) for nothing.
+function isSet(column: TargetColumn): boolean {
+  return !column.identity && !(column.isKey && imageEqualTypes.has(column.targetType));
+}
+
+const imageEqualTypes: ReadonlySet<string> = new Set([
+  'smallint', 'integer', 'bigint', 'oid', 'uuid', 'boolean', 'date', 'timestamp without time zone', 'timestamp with time zone',
+  'time without time zone', 'bytea', 'name', '"char"', 'inet', 'cidr', 'macaddr', 'macaddr8', 'pg_lsn', 'xid8',
+]); // prettier-ignore
+
+function names(table: TargetTable): string {
+  return table.columns.map((column) => ident(column.target)).join(', ');
+}
+
+function values(table: TargetTable): string {
+  return table.columns.map((column) => stagedValue(column)).join(', ');
+}
+
+function within(range: StageRange): string {
+  return range === null ? '' : ` and s.ctid >= '${range.from}'::tid and s.ctid < '${range.to}'::tid`;
+}
+
+function stageType(column: TargetColumn): string {
+  return column.sameType ? column.targetType : 'text';
+}
+
+// Cast to the base type, so that a domain's binary form is its base type's; other types travel as their text.
+function sourceValue(column: TargetColumn, value: string): string {
+  return column.sameType ? `(${value})::${column.type}` : `(${value})::text`;
+}

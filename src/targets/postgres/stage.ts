@@ -1,0 +1,53 @@
+import { pipeline } from 'node:stream/promises';
+import { Transform } from 'node:stream';
+import type { Batch, ChangedTable } from '../target.ts';
+import { copyLiveSql, copyOutSql, keyOf, liveName, stageName } from './apply-sql.ts';
+import type { TargetConnection } from './connection.ts';
+import type { TargetTable } from './target-table.ts';
+
+/** One table of a batch with what it meets at the target. */
+export interface StagedTable {
+  readonly table: TargetTable;
+  readonly changed: ChangedTable;
+}
+
+/**
+ * Streams a table's part of the batch from the source's COPY into the stage; bytes pass through unread and memory stays
+ * bounded by the streams' buffers. Gives the number of bytes.
+ */
+export async function fillStage(connection: TargetConnection, batch: Batch, staged: StagedTable): Promise<number> {
+  const { table, changed } = staged;
+  const columns = table.columns.map((column) => column.stage).join(', ');
+  const bytes = await copyThrough(connection, batch, {
+    from: copyOutSql(table, changed),
+    into: `copy ${stageName(table)} (live, ${columns}) from stdin (format binary)`,
+  });
+  if (!changed.sweep) return bytes;
+  const key = keyOf(table)
+    .map((column) => column.stage)
+    .join(', ');
+  const live = await copyThrough(connection, batch, {
+    from: copyLiveSql(table, changed),
+    into: `copy ${liveName(table)} (${key}) from stdin (format binary)`,
+  });
+  return bytes + live;
+}
+
+async function copyThrough(connection: TargetConnection, batch: Batch, sql: { from: string; into: string }): Promise<number> {
+  const source = batch.copyOut(sql.from);
+  let bytes = 0;
+  const count = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  // A source error must not wait for the target to answer: the pipeline is built as soon as the target is ready.
+  source.on('error', () => undefined);
+  const target = await connection.copyIn(sql.into).catch((error: unknown) => {
+    source.destroy();
+    throw error;
+  });
+  await pipeline(source, count, target);
+  return bytes;
+}
