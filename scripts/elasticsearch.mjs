@@ -56,7 +56,11 @@ function run(command, args) {
 export function javaHome() {
   const chosen = process.env['ES_JAVA_HOME'];
   if (chosen) return chosen;
-  const places = [process.env['JAVA_HOME'], ...list('/usr/lib/jvm'), ...list('/Library/Java/JavaVirtualMachines', 'Contents/Home')];
+  const places = [
+    process.env['JAVA_HOME'],
+    ...list('/usr/lib/jvm'),
+    ...list('/Library/Java/JavaVirtualMachines', 'Contents/Home'),
+  ];
   return places
     .filter((place) => place !== undefined && existsSync(join(place, 'bin', 'java')))
     .map((place) => ({ place, version: javaVersion(place) }))

@@ -102,7 +102,10 @@ export function spawnPgrep(args: readonly string[], options: SpawnOptions = {}):
 }
 
 /** Runs the built command to its end, whatever its exit status. */
-export async function runPgrep(args: readonly string[], options: SpawnOptions & { readonly deadlineMs?: number } = {}): Promise<PgrepExit> {
+export async function runPgrep(
+  args: readonly string[],
+  options: SpawnOptions & { readonly deadlineMs?: number } = {},
+): Promise<PgrepExit> {
   await using process = spawnPgrep(args, options);
   return await process.exit(options.deadlineMs);
 }

@@ -151,7 +151,9 @@ class LocalElasticsearch implements ElasticsearchServer {
       everyMs: 50,
     });
     if (process.running) return;
-    throw new Error(`Elasticsearch ended while starting; its log:\n${readFileSync(this.logPath, 'utf8').slice(-3_000)}`);
+    throw new Error(
+      `Elasticsearch ended while starting; its log:\n${readFileSync(this.logPath, 'utf8').slice(-3_000)}`,
+    );
   }
 }
 
@@ -208,7 +210,16 @@ function writeUsers(config: string, password: string): void {
 /** A self-signed certificate for 127.0.0.1; keytool comes with every Java. Returns its PEM file. */
 function writeCertificate(config: string): string {
   const keytool = join(requiredJava(), 'bin', 'keytool');
-  const store = ['-keystore', join(config, 'http.p12'), '-storetype', 'PKCS12', '-storepass', keystorePassword, '-alias', 'http'];
+  const store = [
+    '-keystore',
+    join(config, 'http.p12'),
+    '-storetype',
+    'PKCS12',
+    '-storepass',
+    keystorePassword,
+    '-alias',
+    'http',
+  ];
   const name = ['-dname', 'CN=localhost', '-ext', 'SAN=IP:127.0.0.1,DNS:localhost', '-ext', 'BC=ca:true'];
   execFileSync(keytool, ['-genkeypair', '-keyalg', 'RSA', '-validity', '30', ...store, ...name], { stdio: 'ignore' });
   const pem = join(config, 'ca.pem');
@@ -233,6 +244,7 @@ function giveAway(folder: string): void {
 
 function requiredJava(): string {
   const home = javaHome();
-  if (home === undefined) throw new Error('Elasticsearch needs Java 17 and none was found. Type: node scripts/setup.mjs');
+  if (home === undefined)
+    throw new Error('Elasticsearch needs Java 17 and none was found. Type: node scripts/setup.mjs');
   return home;
 }

@@ -31,7 +31,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
 function build(): void {
   if (!existsSync(join(packageRoot, 'src', 'cli', 'main.ts'))) return;
   try {
-    execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json'], { cwd: packageRoot, stdio: ['ignore', 'inherit', 'inherit'] });
+    execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json'], {
+      cwd: packageRoot,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
   } catch {
     // tsc writes its output all the same; type errors fail `npm run check`, not every test.
     process.stderr.write('the build has type errors\n');

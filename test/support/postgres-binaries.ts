@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { cacheFolder } from '../../scripts/cache.mjs';
@@ -43,7 +54,9 @@ function installedPackage(name: string): { folder: string; version: string } {
 }
 
 function fetchPackage(spec: string, draft: string): string {
-  execFileSync('npm', ['pack', '--silent', '--pack-destination', draft, spec], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync('npm', ['pack', '--silent', '--pack-destination', draft, spec], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const archive = readdirSync(draft).find((file) => file.endsWith('.tgz'));
   if (archive === undefined) throw new Error(`npm pack ${spec} brought nothing`);
   execFileSync('tar', ['-xzf', join(draft, archive), '-C', draft]);

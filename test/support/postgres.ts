@@ -160,7 +160,9 @@ class EmbeddedPostgres implements PostgresServer {
   }
 
   private configure(settings: Readonly<Record<string, string | number | boolean>>): void {
-    const lines = Object.entries(settings).map(([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'\n`);
+    const lines = Object.entries(settings).map(
+      ([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'\n`,
+    );
     appendFileSync(join(this.folder, 'data', 'postgresql.conf'), lines.join(''));
   }
 }
@@ -179,7 +181,9 @@ export async function startCluster<Name extends string>(options: {
 }): Promise<PostgresCluster<Name>> {
   const { nodes, settings } = options;
   const servers = await Promise.all(
-    nodes.map(async (name) => [name, await startPostgres(settings === undefined ? { name } : { name, settings })] as const),
+    nodes.map(
+      async (name) => [name, await startPostgres(settings === undefined ? { name } : { name, settings })] as const,
+    ),
   );
   return new PostgresCluster(Object.fromEntries(servers) as Record<Name, PostgresServer>);
 }

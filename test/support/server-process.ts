@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { ordinaryUser } from '../../scripts/cache.mjs';
 import { waitFor } from './wait.ts';
 
@@ -74,7 +75,8 @@ function watch(pid: number, orphan: LaunchOptions['orphan']): ChildProcess {
   shell.on('error', () => undefined);
   shell.stdin.on('error', () => undefined);
   shell.unref();
-  if ('unref' in shell.stdin && typeof shell.stdin.unref === 'function') shell.stdin.unref();
+  // A pipe to a child is a socket; it must not keep this process alive either.
+  if (shell.stdin instanceof Socket) shell.stdin.unref();
   return shell;
 }
 
