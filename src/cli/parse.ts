@@ -56,10 +56,18 @@ export async function parseArguments(
   return { kind: 'command', command, input: new Input(found?.argv ?? {}, rest) };
 }
 
+/** Groups of commands, for the help. */
+const groupDescriptions: Readonly<Record<string, string>> = {
+  errors: 'The rows that targets refused',
+  config: 'The configuration file',
+};
+
 type Chosen = (command: Command | null, argv: Readonly<Record<string, unknown>>) => void;
 
 /** Tells yargs of the commands; those of two words (`errors list`) become sub-commands of a group. */
 function define(parser: Argv, commands: readonly Command[], chosen: Chosen): Argv {
+  // The published types lack this method of yargs 18.
+  (parser as Argv & { usageConfiguration(settings: object): unknown }).usageConfiguration({ 'hide-types': true });
   const described = parser
     .scriptName('pgrep')
     .usage('pgrep COMMAND [OPTION…]\n\nReplicates tables between PostgreSQL databases and to Elasticsearch.')
@@ -67,6 +75,7 @@ function define(parser: Argv, commands: readonly Command[], chosen: Chosen): Arg
     .options(yargsOptions(globalOptions))
     .help()
     .alias('help', 'h')
+    .group([...Object.keys(globalOptions), 'help', 'version'], 'Everywhere:')
     .epilogue(
       'Exit status: 0 done, 1 bug, 2 usage or configuration, 3 the answer is "no", 4 a node cannot be reached,\n5 the schema is of another version.',
     )
@@ -94,7 +103,7 @@ function defineGroup(parser: Argv, members: readonly Command[], chosen: Chosen):
   const words = members.map(({ path }) => path[1] ?? '');
   parser.command(
     group,
-    `${members[0]?.describe ?? ''} (${words.join(', ')})`,
+    `${groupDescriptions[group] ?? ''}: ${words.join(', ')}`,
     (inner) => {
       inner.usage(`pgrep ${group} ${words.join('|')}`);
       members.forEach((member, index) => {
@@ -115,7 +124,8 @@ function defineOne(parser: Argv, word: string, command: Command, chosen: Chosen)
     (inner) => {
       inner.usage(`pgrep ${command.path.join(' ')} ${command.usage}\n\n${command.describe}.`);
       for (const example of command.examples) inner.example(example, '');
-      return inner.options(yargsOptions(command.options));
+      // A group of its own puts the command's options before those that stand everywhere.
+      return inner.options(yargsOptions(command.options)).group(Object.keys(command.options), 'Options:');
     },
     (argv) => {
       chosen(command, argv);

@@ -9,14 +9,20 @@ import { formatNumber, formatSeconds } from './print/human.ts';
 /** Between two plain lines of one table: a log of an hour's copy stays readable. */
 const plainLineMs = 3000;
 
-/** Shows copies on standard error until it is disposed of. */
-export interface ShownProgress extends Disposable {
-  readonly report: CopyProgress;
+/**
+ * Shows the copies that `work` reports on standard error: bars on a terminal, elsewhere a line every few
+ * seconds and one at the end of each table. When it returns, the terminal is free for the result.
+ */
+export async function withProgress<Result>(
+  console: Console,
+  work: (progress: CopyProgress) => Promise<Result>,
+): Promise<Result> {
+  using progress = console.errIsTerminal ? bars() : plainLines(console);
+  return await work(progress.report);
 }
 
-/** Bars on a terminal, elsewhere a line every few seconds and one at the end of each table. */
-export function showProgress(console: Console): ShownProgress {
-  return console.errIsTerminal ? bars() : plainLines(console);
+interface ShownProgress extends Disposable {
+  readonly report: CopyProgress;
 }
 
 type Step = Parameters<CopyProgress>[0];

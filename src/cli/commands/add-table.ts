@@ -10,7 +10,7 @@ import { parseMap, parseTableName } from '../names.ts';
 import { formatNumber } from '../print/human.ts';
 import { formatSql, printResult, printWarnings } from '../print/result.ts';
 import { formatTable } from '../print/table.ts';
-import { showProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 
 /** `pgrep add-table`: replicates a table from now on, and copies the rows it has. */
 export const addTableCommand: Command = {
@@ -36,9 +36,10 @@ export const addTableCommand: Command = {
   ],
   run: async (input, context) => {
     const options = readOptions(input, context);
-    using progress = showProgress(context.console);
-    const result = await context.withApp(async (app) => await addTable(app, options, progress.report, context.signal));
-    progress[Symbol.dispose]();
+    const result = await withProgress(
+      context.console,
+      async (progress) => await context.withApp(async (app) => await addTable(app, options, progress, context.signal)),
+    );
     printWarnings(context, result.warnings);
     printResult(context, result, context.dryRun ? ({ sql }) => formatSql(sql) : formatAdded);
     return 0;

@@ -6,7 +6,7 @@ import { given } from '../input.ts';
 import { formatNumber, formatSeconds } from '../print/human.ts';
 import { printResult } from '../print/result.ts';
 import { formatTable } from '../print/table.ts';
-import { showProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 import { refuseDryRun } from '../refuse-dry-run.ts';
 
 /** `pgrep copy`: finishes a copy that was interrupted, or copies again. */
@@ -29,9 +29,10 @@ export const copy: Command = {
       ...given('to', input.names('to')),
       restart: input.flag('restart'),
     };
-    using progress = showProgress(context.console);
-    const result = await context.withApp(async (app) => await copyTable(app, options, progress.report, context.signal));
-    progress[Symbol.dispose]();
+    const result = await withProgress(
+      context.console,
+      async (progress) => await context.withApp(async (app) => await copyTable(app, options, progress, context.signal)),
+    );
     printResult(context, result, formatCopied);
     return 0;
   },
