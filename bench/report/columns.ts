@@ -44,6 +44,7 @@ export const columns: Readonly<Record<WorkloadName, readonly Column[]>> = {
   'ES-copy': [
     { label: 'documents', figure: 'rows', digits: 0 },
     { label: 'ms', figure: 'copyMs', digits: 0 },
+    { label: 'whole command, ms', figure: 'commandMs', digits: 0 },
     { label: 'documents/s', figure: 'rowsPerSecond', digits: 0 },
     { label: 'of bulk loop', figure: 'rowsPerSecond', against: 'bulk loop', digits: 2 },
   ],
