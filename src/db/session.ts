@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
+import { to as copyTo, type CopyToStreamQuery } from 'pg-copy-streams';
 import type { Readable } from 'node:stream';
 import { PgrepError } from '../core/error.ts';
 import { replicatorName } from '../core/replicator-name.ts';
@@ -100,7 +100,13 @@ class PgSession implements Session {
   }
 
   copyOut(text: string): Readable {
-    return this.#client.query(copyTo(text));
+    const stream = copyTo(text) as CopyToStreamQuery & { handleError(error: Error): void };
+    // The driver hands errors to this method; from here on they carry the node's name.
+    const handleError = stream.handleError.bind(stream);
+    stream.handleError = (error: Error) => {
+      handleError(readFailure(this.node, error));
+    };
+    return this.#client.query(stream);
   }
 
   onNotify(heard: (channel: string) => void): void {
@@ -142,6 +148,16 @@ export function nodeFailure(node: string, error: unknown): unknown {
     case 'row':
       return error;
   }
+}
+
+/** A COPY from a source that failed: never the target's, and never one row's that could be held. */
+function readFailure(node: string, error: Error): Error {
+  const failure = nodeFailure(node, error);
+  if (failure instanceof PgrepError) return failure;
+  return new PgrepError('table', `Reading changed rows from node ${node} failed: ${error.message} (${sqlState(error)}).`, {
+    hint: 'Check the table and the route: pgrep status; a value that cannot be read has to be mended at the source.',
+    cause: error,
+  });
 }
 
 /** Errors of the language itself come from a mistake in this program and must not look like a network that is down. */

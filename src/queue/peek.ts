@@ -2,7 +2,6 @@ import { literal } from '../db/quote.ts';
 import type { Row } from '../db/session.ts';
 import { PgrepError } from '../core/error.ts';
 import { keysInRow, queueName, type QueueTable } from './queue-table.ts';
-import { unseenCondition } from './unseen.ts';
 
 /** What one look at a source found. */
 export interface Peek {
@@ -32,9 +31,12 @@ export interface WatchedQueue {
   readonly snapshot: string;
 }
 
+/** Gives the condition (alias `q`) under which a queue's rows are unseen. */
+export type UnseenOf = (watched: WatchedQueue) => string;
+
 /** The one statement that tells a replayer all it must know to go on; costs one index probe a table when nothing changed. */
-export function peekSql(target: string, watched: readonly WatchedQueue[], limitRows: number): string {
-  const counts = watched.map(({ queue, snapshot }) => countSql(queue, unseenCondition(snapshot, null), limitRows));
+export function peekSql(target: string, watched: readonly WatchedQueue[], limitRows: number, unseenOf: UnseenOf): string {
+  const counts = watched.map((each) => countSql(each.queue, unseenOf(each), limitRows));
   return `select pg_catalog.pg_current_snapshot()::text as snapshot,
   (select g.last_value from pgrep.generation g) as generation,
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)}) as held,

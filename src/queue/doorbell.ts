@@ -1,0 +1,70 @@
+import { after } from '../core/timing.ts';
+import type { Session } from '../db/session.ts';
+
+/**
+ * Wakes replayers of one source when a transaction with changes commits there. While somebody waits, the doorbell is set and
+ * capture triggers notify; under load nobody waits, the doorbell is off and commits pay nothing for it.
+ */
+export class Doorbell {
+  readonly #session: Session;
+  readonly #waiting = new Set<() => void>();
+  #set = false;
+  #rung = 0;
+
+  /** Starts to listen over a session of its own. */
+  static async open(session: Session): Promise<Doorbell> {
+    const doorbell = new Doorbell(session);
+    session.onNotify(() => {
+      doorbell.ring();
+    });
+    // Setval writes WAL; nothing depends on it being flushed.
+    await session.script('set synchronous_commit = off; listen pgrep');
+    return doorbell;
+  }
+
+  private constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** How often it has rung: a ring between two readings was not missed. */
+  get rung(): number {
+    return this.#rung;
+  }
+
+  /** Wakes all that wait, as a notification does. */
+  ring(): void {
+    this.#rung += 1;
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  /** Makes triggers notify from now on. The caller has to look once more before it waits. True if it was not set before. */
+  async set(): Promise<boolean> {
+    if (this.#set) return false;
+    this.#set = true;
+    await this.#session.query("select pg_catalog.setval('pgrep.doorbell', 2)");
+    return true;
+  }
+
+  /** Under load: triggers need not notify, unless another link of this source still waits. */
+  async clear(): Promise<void> {
+    if (!this.#set || this.#waiting.size > 0) return;
+    this.#set = false;
+    await this.#session.query("select pg_catalog.setval('pgrep.doorbell', 1)");
+  }
+
+  /** Waits for a ring after the reading `seen` of `rung`, at most `ms`. Ends without an error when `signal` aborts. */
+  wait(seen: number, ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#rung !== seen || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done);
+        cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const cancel = after(ms, done);
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}
