@@ -28,7 +28,7 @@ async function main(): Promise<number> {
     stopping.abort();
   });
   const startedAt = new Date();
-  const load = (await hasPgbench()) ? pgbench : nodeLoad;
+  const load = (options.load ?? ((await hasPgbench()) ? 'pgbench' : 'node')) === 'pgbench' ? pgbench : nodeLoad;
   await using servers = await Servers.start();
   const scratch = await mkdtemp(join(tmpdir(), 'pgrep-bench-'));
   const postgresVersion = await versionOf(servers.source.url());

@@ -10,6 +10,8 @@ export interface Options {
   readonly rounds: number;
   /** Factor on rows, transactions and seconds. */
   readonly scale: number;
+  /** Null: pgbench where it is installed. */
+  readonly load: 'pgbench' | 'node' | null;
   /** File or folder for the JSON; in a folder the file is named for the time. */
   readonly out: string;
   readonly help: boolean;
@@ -23,6 +25,7 @@ export const usage = `npm run bench -- [options]
   --contenders none,pgrep   contenders to try: ${contenderNames.join(', ')} (default all)
   --rounds 3                how often each pair is tried
   --scale 0.1               factor on rows, transactions and seconds (figures of small scales say little)
+  --load node               who makes single-row transactions: pgbench or node (default pgbench where it is installed)
   --out bench/results       file or folder for the JSON`;
 
 /** Reads the command line; throws `usage` naming the option that is wrong. */
@@ -33,6 +36,7 @@ export function parseOptions(args: readonly string[]): Options {
     contenders: choice(values.contenders, contenderNames, '--contenders'),
     rounds: Math.round(positive(values.rounds, '--rounds')),
     scale: positive(values.scale, '--scale'),
+    load: choice(values.load, ['pgbench', 'node'], '--load')?.[0] ?? null,
     out: values.out,
     help: values.help,
   };
@@ -47,6 +51,7 @@ function parse(args: readonly string[]) {
         contenders: { type: 'string' },
         rounds: { type: 'string', default: '3' },
         scale: { type: 'string', default: '1' },
+        load: { type: 'string' },
         out: { type: 'string', default: 'bench/results' },
         help: { type: 'boolean', default: false },
       },

@@ -8,7 +8,7 @@ import type { Measurement } from '../../bench/run-trial.ts';
 import { schedule } from '../../bench/schedule.ts';
 import { workloads } from '../../bench/workloads/all.ts';
 
-const options = { only: null, contenders: null, rounds: 3, scale: 1, out: '', help: false };
+const options = { only: null, contenders: null, rounds: 3, scale: 1, load: null, out: '', help: false };
 
 function measurement(contender: Measurement['contender'], round: number, tps: number | null): Measurement {
   const failed = tps === null ? 'rows were lost' : null;
