@@ -11,6 +11,9 @@ export const createItem: readonly string[] = [
      constraint item_pk primary key (id))`,
 ];
 
+/** A table of the same columns that never holds a row. */
+export const createEmpty = 'create table bench.empty (like bench.item including all)';
+
 /** Inserts rows 1 to $1 in one statement, the same ones each time. */
 export const insertRows = `insert into bench.item (id, info, n, crt_time)
   select g, 'row of a bulk insert, a text of some sixty bytes, number ' || g, 0,
