@@ -31,9 +31,11 @@ export class Input {
   texts(name: string): readonly string[] | undefined {
     const value = this.#values[name];
     if (value === undefined) return undefined;
-    const texts = Array.isArray(value) ? value.map(String) : [String(value)];
-    if (texts.length === 0 || texts.includes('')) throw usage(`--${name} needs a value`, `Write --${name}=VALUE.`);
-    return texts;
+    const texts: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const written = texts.filter((text) => typeof text === 'string' && text !== '') as string[];
+    if (texts.length === 0 || written.length < texts.length)
+      throw usage(`--${name} needs a value`, `Write --${name}=VALUE.`);
+    return written;
   }
 
   /** A comma list of names, see `parseNames`. */

@@ -57,19 +57,22 @@ export function parseMap(texts: readonly string[]): Readonly<Record<string, stri
 }
 
 function splitOutsideQuotes(text: string, separator: string): string[] {
-  const parts = [''];
+  const parts: string[] = [];
+  let part = '';
   let quoted = false;
   for (const char of text) {
     if (char === '"') quoted = !quoted;
-    if (char === separator && !quoted) parts.push('');
-    else parts[parts.length - 1] += char;
+    if (char === separator && !quoted) {
+      parts.push(part);
+      part = '';
+    } else part += char;
   }
   if (quoted)
     throw usage(
       `${JSON.stringify(text)} has an opening quote without a closing one`,
       'Close it, and put the whole in single quotes for the shell.',
     );
-  return parts;
+  return [...parts, part];
 }
 
 function unquote(part: string, whole: string): string {

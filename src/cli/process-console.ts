@@ -45,6 +45,7 @@ export interface Interruption {
   status(): number | null;
 }
 
+/** Listens to the signals that ask a program to end. */
 export function listenForInterruption(): Interruption {
   const controller = new AbortController();
   let status: number | null = null;

@@ -47,11 +47,10 @@ class ConfigFile {
     const result = schema.safeParse(this.#expand(value, at));
     if (result.success) return result.data;
     // A mistyped key also makes the right one missing: the typing is what to mend.
-    const unknownFirst = result.error.issues.toSorted((left, right) => rank(left.code) - rank(right.code));
-    const [first, ...others] = unknownFirst;
+    const [first] = result.error.issues.toSorted((left, right) => rank(left.code) - rank(right.code));
     if (first === undefined) throw this.mistake('The file is not valid', 'Compare it with schema/pgrep.schema.json.');
     const { what, hint } = showIssue(first, { schema, value, at });
-    throw this.mistake(others.length === 0 ? what : `${what} (and ${others.length} more to mend)`, hint);
+    throw this.mistake(what, hint);
   }
 
   /** Nodes are left alone while the top is checked: each is expanded with its own check. */

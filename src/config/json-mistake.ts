@@ -1,3 +1,5 @@
+import { PgrepError } from '../core/error.ts';
+
 /** Where a text stops being JSON. Line and column count from 1. */
 export interface JsonMistake {
   readonly line: number;
@@ -19,22 +21,10 @@ export function findJsonMistake(text: string): JsonMistake | null {
     scan.end();
     return null;
   } catch (mistake) {
-    if (!(mistake instanceof Stop)) throw mistake;
-    const before = text.slice(0, mistake.offset).split('\n');
-    return { line: before.length, column: (before.at(-1) ?? '').length + 1, what: mistake.what, hint: mistake.hint };
-  }
-}
-
-/** Leaves the recursion; never seen outside this file. */
-class Stop {
-  readonly offset: number;
-  readonly what: string;
-  readonly hint: string;
-
-  constructor(offset: number, what: string, hint: string) {
-    this.offset = offset;
-    this.what = what;
-    this.hint = hint;
+    if (!(mistake instanceof PgrepError)) throw mistake;
+    const before = text.slice(0, scan.offset).split('\n');
+    const column = (before.at(-1) ?? '').length + 1;
+    return { line: before.length, column, what: mistake.message, hint: mistake.hint ?? '' };
   }
 }
 
@@ -44,7 +34,8 @@ const atomToken = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|nul
 /** Recursive descent over RFC 8259. */
 class Scan {
   readonly #text: string;
-  #offset = 0;
+  /** Where the scan is: after a throw, where the mistake is. */
+  offset = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -67,23 +58,23 @@ class Scan {
     return () => {
       if (this.#peek() !== '"')
         this.#stop(`a key in double quotes is missing before ${this.#shown()}`, 'Write keys as "home".');
-      const start = this.#offset;
+      const start = this.offset;
       const key = this.#string();
       if (seen.has(key)) {
-        this.#offset = start;
+        this.offset = start;
         this.#stop(`the key ${key} stands twice`, 'Remove one of the two.');
       }
       seen.add(key);
       if (this.#peek() !== ':') this.#stop(`":" is missing after the key ${key}`, `Write ${key}: and the value.`);
-      this.#offset++;
+      this.offset++;
       this.value();
     };
   }
 
   #list(close: string, begin: () => () => void): void {
-    this.#offset++;
+    this.offset++;
     if (this.#peek() === close) {
-      this.#offset++;
+      this.offset++;
       return;
     }
     const item = begin();
@@ -96,7 +87,7 @@ class Scan {
           `Write "," between two entries and "${close}" after the last one.`,
         );
       }
-      this.#offset++;
+      this.offset++;
       if (char === close) return;
       if (this.#peek() === close)
         this.#stop(`a value is missing between "," and "${close}"`, 'Remove the comma after the last entry.');
@@ -120,30 +111,30 @@ class Scan {
   }
 
   #match(token: RegExp): string | null {
-    token.lastIndex = this.#offset;
+    token.lastIndex = this.offset;
     const found = token.exec(this.#text);
     if (found === null) return null;
-    this.#offset = token.lastIndex;
+    this.offset = token.lastIndex;
     return found[0];
   }
 
   /** The next character that is not white space, '' at the end. */
   #peek(): string {
-    while (' \t\r\n'.includes(this.#text[this.#offset] ?? '-')) this.#offset++;
-    const char = this.#text[this.#offset] ?? '';
-    const next = this.#text[this.#offset + 1];
+    while (' \t\r\n'.includes(this.#text[this.offset] ?? '-')) this.offset++;
+    const char = this.#text[this.offset] ?? '';
+    const next = this.#text[this.offset + 1];
     if (char === '/' && (next === '/' || next === '*')) this.#stop('JSON has no comments', 'Remove the comment.');
     return char;
   }
 
   #shown(): string {
-    const rest = this.#text.slice(this.#offset);
+    const rest = this.#text.slice(this.offset);
     return rest === ''
       ? 'the end of the file'
       : (/^(?:"[^"\n]{0,40}"|[\w.+-]{1,40}|.)/su.exec(rest)?.[0] ?? rest.slice(0, 1));
   }
 
   #stop(what: string, hint: string): never {
-    throw new Stop(this.#offset, what, hint);
+    throw new PgrepError('config', what, { hint });
   }
 }

@@ -6,14 +6,9 @@ export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (value === undefined) return 'missing';
   if (Array.isArray(value)) return 'a list';
-  const kind = typeof value;
-  return kind === 'object'
-    ? 'an object'
-    : kind === 'boolean'
-      ? String(value)
-      : kind === 'number'
-        ? `the number ${String(value)}`
-        : 'a text';
+  if (typeof value === 'object') return 'an object';
+  if (typeof value === 'boolean') return String(value);
+  return typeof value === 'number' ? `the number ${value}` : 'a text';
 }
 
 const wanted: Readonly<Record<string, string>> = {
@@ -67,7 +62,7 @@ function shapeAt(schema: z.ZodType, path: readonly string[]): Readonly<Record<st
     if (key !== '' && current instanceof z.ZodObject) current = current.shape[key];
     while (current instanceof z.ZodDefault || current instanceof z.ZodOptional) current = current.def.innerType;
   }
-  return current instanceof z.ZodObject ? (current.shape as Readonly<Record<string, z.ZodType>>) : {};
+  return current instanceof z.ZodObject ? current.shape : {};
 }
 
 function description(schema: z.ZodType, path: readonly string[]): string {

@@ -33,14 +33,14 @@ function isError(value: unknown): value is ShownError {
 }
 
 function causes(error: ShownError, withStack: boolean): string[] {
-  const code = error.code === undefined ? '' : ` (${String(error.code)})`;
+  const code = error.code === undefined ? '' : ` (${shown(error.code)})`;
   const own = [`${error.name}: ${error.message}${code}`, ...(withStack ? error.stack.split('\n').slice(1) : [])];
   return isError(error.cause) ? [...own, ...causes(error.cause, withStack)] : own;
 }
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
-  return JSON.stringify(value) ?? '';
+  return JSON.stringify(value);
 }
 
 function paint(level: string, text: string, colour: boolean): string {

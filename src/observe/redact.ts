@@ -50,7 +50,7 @@ function plain(value: unknown, text: (raw: string) => string, depth: number): un
   if (value instanceof Date) return value;
   if (value instanceof Map) return plain(Object.fromEntries(value), text, depth + 1);
   if (Array.isArray(value) || value instanceof Set) return Array.from(value, (item) => plain(item, text, depth + 1));
-  if ('toJSON' in value || inspect.custom in value) return text(String(value));
+  if ('toJSON' in value || inspect.custom in value) return text(inspect(value));
   return Object.fromEntries(
     Object.entries(value).map(([key, entry]) => [
       key,

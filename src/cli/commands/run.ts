@@ -26,8 +26,12 @@ export const run: Command = {
     refuseDryRun(context, 'run', '"pgrep status" shows what there is to replicate.');
     const options = { ...given('from', input.text('from')), ...given('to', input.text('to')) };
     await context.withApp(async (app) => {
-      await using _server = await serveMetrics(app, input, context);
-      await runDaemon(app, options, context.signal);
+      const server = await serveMetrics(app, input, context);
+      try {
+        await runDaemon(app, options, context.signal);
+      } finally {
+        await server?.[Symbol.asyncDispose]();
+      }
     });
     return 0;
   },

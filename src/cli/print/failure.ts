@@ -20,14 +20,14 @@ export interface FailureOptions {
 /** Words an error that ended a command. Whatever is not a `PgrepError` is a bug of ours. */
 export function describeFailure(thrown: unknown, options: FailureOptions): Failure {
   const error = principal(thrown);
-  const clean = createRedactor(options.secrets).text;
+  const redactor = createRedactor(options.secrets);
   const status = error instanceof PgrepError ? errorCodes[error.code] : errorCodes.bug;
-  if (options.json) return { text: `${clean(JSON.stringify({ error: asJson(error) }))}\n`, status };
+  if (options.json) return { text: `${redactor.text(JSON.stringify({ error: asJson(error) }))}\n`, status };
   const lines = [
     ...(status === errorCodes.bug ? bugLines(error, options) : userLines(error)),
     ...(options.debug ? causeLines(error) : []),
   ];
-  return { text: clean(`${lines.join('\n')}\n`), status };
+  return { text: redactor.text(`${lines.join('\n')}\n`), status };
 }
 
 function userLines(error: unknown): string[] {
