@@ -32,6 +32,8 @@ export interface ElasticsearchServer extends AsyncDisposable {
   readonly password: string | undefined;
   /** The PEM file to trust; only with `tls`. */
   readonly caFile: string | undefined;
+  /** Config, data and log; empty where the server is not ours. */
+  readonly folder: string;
   readonly logPath: string;
   /** The launcher's pid, undefined while stopped or where the server is not ours. */
   readonly pid: number | undefined;
@@ -57,7 +59,7 @@ class LocalElasticsearch implements ElasticsearchServer {
   readonly password: string | undefined;
   readonly caFile: string | undefined;
   readonly logPath: string;
-  private readonly folder: string;
+  readonly folder: string;
   private readonly home: string;
   private readonly options: ElasticsearchOptions;
   private process: ServerProcess | undefined;
@@ -163,6 +165,7 @@ class GivenElasticsearch implements ElasticsearchServer {
   readonly username = undefined;
   readonly password = undefined;
   readonly caFile = undefined;
+  readonly folder = '';
   readonly logPath = '';
   readonly pid = undefined;
 
