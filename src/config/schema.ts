@@ -37,11 +37,13 @@ const replayerSchema = z
   })
   .describe('How the replayers of this machine work.');
 
+const nodesNote = 'The databases and clusters, by names of your choice.';
+
 /** The file but for its nodes, which are checked one by one by their kind. */
 export const topSchema = z.strictObject({
   $schema: z.string().optional(),
   home: z.string().describe('The Postgres node that commands mean when --from is left out.'),
-  nodes: z.record(z.string(), z.unknown()),
+  nodes: z.record(z.string(), z.unknown()).describe(nodesNote),
   maxClockSkewSeconds: z
     .number()
     .min(0)
@@ -55,7 +57,7 @@ export function configJsonSchema(): object {
   const whole = topSchema.extend({
     nodes: z
       .record(z.string().regex(nodeNamePattern), z.union([postgresNodeSchema, elasticsearchNodeSchema]))
-      .describe('The databases and clusters, by names of your choice.'),
+      .describe(nodesNote),
   });
   return { title: 'pgrep.json', ...z.toJSONSchema(whole, { io: 'input' }) };
 }
