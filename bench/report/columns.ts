@@ -39,6 +39,7 @@ export const columns: Readonly<Record<WorkloadName, readonly Column[]>> = {
   W6: [
     { label: 'equal after, ms', figure: 'equalMs', digits: 0 },
     { label: 'of native', figure: 'equalMs', against: 'native', digits: 2 },
+    { label: 'start before, ms', figure: 'startMs', digits: 0 },
     { label: 'tx/s while down', figure: 'tps', digits: 0 },
   ],
   'ES-copy': [

@@ -2,9 +2,13 @@ import { connections } from '../load/generator.ts';
 import type { Figures, Trial } from '../trial.ts';
 import { timed, until } from '../until.ts';
 
-/** Changes while the target's server is stopped: `tps` meanwhile, then `equalMs` from its first accepted connection on. */
+/**
+ * Changes while the target's server is stopped: `tps` meanwhile, then `equalMs` from the moment that it accepts connections;
+ * `startMs` is what its start took before that.
+ */
 export async function targetDown(trial: Trial): Promise<Figures> {
   const transactionsEach = Math.ceil(trial.scaled(5_000) / connections);
+  let startMs = 0;
   await trial.targetServer.stop();
   const { transactions, perSecond } = await trial.load
     .run({
@@ -14,7 +18,9 @@ export async function targetDown(trial: Trial): Promise<Figures> {
       preloadedRows: 0,
       scratch: trial.place.scratch,
     })
-    .finally(() => trial.targetServer.start());
+    .finally(async () => {
+      startMs = await timed(() => trial.targetServer.start());
+    });
   const equalMs = await timed(async () => {
     await trial.attached.recover?.();
     await until(async () => (await trial.replica.count()) === transactions, {
@@ -23,5 +29,5 @@ export async function targetDown(trial: Trial): Promise<Figures> {
       pauseMs: 10,
     });
   });
-  return { tps: perSecond, equalMs };
+  return { tps: perSecond, startMs, equalMs };
 }
