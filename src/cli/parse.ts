@@ -139,8 +139,8 @@ function yargsOptions(specs: OptionSpecs): Record<string, Options> {
 
 function yargsOption(spec: OptionSpec): Options {
   const describe = spec.value === undefined ? spec.describe : `${spec.value}: ${spec.describe}`;
-  if (spec.kind === 'flag') return { type: 'boolean', describe };
-  return spec.kind === 'list' ? { array: true, string: true, describe } : { string: true, describe };
+  // A list is read as a text: given twice it becomes an array, and a missing value an empty text that is refused.
+  return spec.kind === 'flag' ? { boolean: true, describe } : { string: true, describe };
 }
 
 function wordsOf(argv: Readonly<Record<string, unknown>> | undefined): readonly string[] {

@@ -57,7 +57,7 @@ describe('a JSON log line', () => {
     const line = written((logger) => logger.child({ link: 'a->b' }).info({ keys: 12n }, 'applied'));
     expect(JSON.parse(line)).toEqual({
       level: 'info',
-      time: expect.any(String),
+      time: expect.any(String) as string,
       link: 'a->b',
       keys: '12',
       msg: 'applied',
