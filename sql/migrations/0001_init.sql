@@ -54,6 +54,8 @@ create table pgrep.route (
   state text not null constraint route_state check (state in ('copying', 'live')),
   -- true while the copy has to delete what the route no longer holds
   sweep boolean not null default false,
+  -- true once a flushed batch has taken the table in: only then may its queue be emptied up to the link's confirmed position
+  joined boolean not null default false,
   options jsonb not null default '{}',
   created_at timestamptz not null default pg_catalog.now(),
   constraint route_pk primary key (route_id),
@@ -92,6 +94,7 @@ create table pgrep.link_state (
   state text not null default 'new',
   last_error text,
   rate double precision not null default 0,
+  catching_up boolean not null default false,
   confirmed pg_snapshot,
   confirmed_at timestamptz,
   updated_at timestamptz not null default pg_catalog.now(),

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { PgrepError } from '../core/error.ts';
 import { cutSnapshot, parseSnapshot, showSnapshot } from '../core/position.ts';
 import type { Session } from '../db/session.ts';
 import { cutoffSql } from './cutoff.ts';
@@ -64,11 +63,24 @@ export class BatchReader {
     return { cutoff, position: showSnapshot(cutSnapshot(parseSnapshot(peek.snapshot), BigInt(cutoff))) };
   }
 
+  /** Opens a view without a look, for keys that are known (a retry, a chunk of a copy). */
+  async open(): Promise<{ snapshot: string; build: string | null }> {
+    const draw = this.#protocol === 'build' ? `select pg_catalog.nextval('pgrep.build') as build` : null;
+    const build = draw === null ? null : String((await this.#session.query(draw)).rows[0]?.['build']);
+    const rows = (await this.#session.script(`${beginView};\nselect pg_catalog.pg_current_snapshot()::text as snapshot`)).flatMap((result) => result.rows); // prettier-ignore
+    return { snapshot: String(rows[0]?.['snapshot']), build };
+  }
+
   /** The rows' snapshot. Plans go by index for a `small` batch, by cost otherwise. */
   async view(build: string | null, small: boolean): Promise<SourceView> {
     const begin = this.#protocol === 'build' ? [beginView] : [];
     const settings = [...begin, ...(small ? [] : [byCost])];
     if (settings.length > 0) await this.#session.script(settings.join(';\n'));
+    return this.opened(build);
+  }
+
+  /** The view that `open` has begun. */
+  opened(build: string | null): SourceView {
     return {
       build,
       copyOut: (sql) => this.#session.copyOut(sql),

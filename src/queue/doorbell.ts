@@ -8,7 +8,6 @@ import type { Session } from '../db/session.ts';
 export class Doorbell {
   readonly #session: Session;
   readonly #waiting = new Set<() => void>();
-  #set = false;
   #rung = 0;
 
   /** Starts to listen over a session of its own. */
@@ -37,18 +36,14 @@ export class Doorbell {
     for (const wake of [...this.#waiting]) wake();
   }
 
-  /** Makes triggers notify from now on. The caller has to look once more before it waits. True if it was not set before. */
-  async set(): Promise<boolean> {
-    if (this.#set) return false;
-    this.#set = true;
+  /** Makes triggers notify from now on. The caller has to look once more before it waits. */
+  async set(): Promise<void> {
     await this.#session.query("select pg_catalog.setval('pgrep.doorbell', 2)");
-    return true;
   }
 
-  /** Under load: triggers need not notify, unless another link of this source still waits. */
+  /** Under load: triggers need not notify, unless another link of this source still waits here. Other daemons' links poll. */
   async clear(): Promise<void> {
-    if (!this.#set || this.#waiting.size > 0) return;
-    this.#set = false;
+    if (this.#waiting.size > 0) return;
     await this.#session.query("select pg_catalog.setval('pgrep.doorbell', 1)");
   }
 

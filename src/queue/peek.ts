@@ -13,6 +13,8 @@ export interface Peek {
   readonly held: boolean;
   /** True when one of them is due. */
   readonly due: boolean;
+  /** True when triggers notify (see Doorbell). */
+  readonly doorbell: boolean;
   /** True when SQL has asked for a retry. */
   readonly requested: boolean;
   /** By table id; tables without changes are absent. */
@@ -39,6 +41,7 @@ export function peekSql(target: string, watched: readonly WatchedQueue[], limitR
   const counts = watched.map((each) => countSql(each.queue, unseenOf(each), limitRows));
   return `select pg_catalog.pg_current_snapshot()::text as snapshot,
   (select g.last_value from pgrep.generation g) as generation,
+  (select d.last_value = 2 from pgrep.doorbell d) as doorbell,
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)}) as held,
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)} and e.next_time <= pg_catalog.clock_timestamp()) as due,
   exists (select from pgrep.request r) as requested,
@@ -64,6 +67,7 @@ export function readPeek(row: Row | undefined, watched: readonly WatchedQueue[])
   return {
     snapshot: String(row['snapshot']),
     generation: String(row['generation']),
+    doorbell: row['doorbell'] === 't',
     held: row['held'] === 't',
     due: row['due'] === 't',
     requested: row['requested'] === 't',

@@ -1,0 +1,155 @@
+import { unseenCondition } from '../queue/unseen.ts';
+import { queuedKeys, queueName, routeRows } from '../queue/queue-table.ts';
+import type { BatchExtent, SourceView } from '../queue/batch-reader.ts';
+import type { Peek, WatchedQueue } from '../queue/peek.ts';
+import { recordRefusals, touchRecords } from '../failures/error-records.ts';
+import { heldAmong, withoutHeld } from '../failures/held-keys.ts';
+import type { Route } from '../core/route.ts';
+import type { Applied, Batch, ChangedTable, Mark, RefusedRow } from '../targets/target.ts';
+import type { LinkSession } from './link-session.ts';
+
+/** What one batch came to. `again`: nothing was committed; the position has been read anew, look again. */
+export interface BatchOutcome {
+  readonly again: boolean;
+  /** Keys that the look counted, at most the batch's. */
+  readonly keys: number;
+  readonly held: number;
+  /** True when more is waiting than this batch took. */
+  readonly catchingUp: boolean;
+}
+
+export interface BatchLimits {
+  readonly maxBatchRows: number;
+  /** True: the commit is flushed at the target. */
+  readonly durable: boolean;
+}
+
+// Up to this many keys the plans go by index, key by key: about where a hash join over a mid-sized table begins to pay.
+const smallKeys = 2_000;
+
+/** Applies what a look has found: one batch, one transaction at the target, over all tables of the link. */
+export async function applyBatch(session: LinkSession, found: { peek: Peek; build: string | null }, limits: BatchLimits, signal: AbortSignal): Promise<BatchOutcome> {
+  const { peek, build } = found;
+  const watched = session.watched();
+  const changed = watched.filter(({ queue }) => peek.changed.has(queue.tableId));
+  const extent = await session.reader.extent(peek, changed, limits.maxBatchRows);
+  const keys = [...peek.changed.values()].reduce((sum, each) => sum + each.keys, 0);
+  const view = await session.reader.view(build, keys <= smallKeys);
+  const tables = await changedTables({ session, view, peek, changed, extent, small: keys <= smallKeys });
+  const joined = session.live.filter((route) => session.position.tables.has(route.id)).map((route) => route.id);
+  // Joining is what frees the table's queue, so it has to be flushed.
+  const mark: Mark = { kind: 'position', snapshot: extent.position, joined, durable: limits.durable || joined.length > 0 };
+  if (peek.held && !(await touchHeld(session, view, tables))) return { again: true, keys: 0, held: 0, catchingUp: false };
+  const applied = await applyTables(session, { view, tables: peek.held ? tables.map(skipHeld) : tables, mark, signal });
+  await session.reader.end();
+  if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
+  if (joined.length > 0) await markJoined(session, joined);
+  return { again: false, keys, held: applied.held, catchingUp: extent.cutoff !== null };
+}
+
+export interface TableWork {
+  readonly view: SourceView;
+  readonly tables: readonly ChangedTable[];
+  readonly mark: Mark;
+  readonly signal: AbortSignal;
+  /** Is told the rows that the target refused, after they were recorded. */
+  readonly onRefused?: (refused: readonly RefusedRow[]) => void;
+}
+
+/** Applies tables of an open view and keeps the session's idea of the position in step. */
+export async function applyTables(
+  session: LinkSession,
+  work: TableWork,
+): Promise<Applied> {
+  const batch: Batch = {
+    epoch: session.position.epoch,
+    build: work.view.build,
+    tables: work.tables,
+    mark: work.mark,
+    origin: session.origin,
+    copyOut: (sql) => work.view.copyOut(sql),
+    hold: async (refused) => {
+      await session.control.script('set synchronous_commit = on');
+      await recordRefusals(session.control, refused);
+      await session.control.script('set synchronous_commit = off');
+      work.onRefused?.(refused);
+    },
+  };
+  const applied = await session.target.apply(batch, work.signal);
+  session.position = applied.committed ? advance(session, work.mark) : await session.target.position(work.signal);
+  return applied;
+}
+
+function advance(session: LinkSession, mark: Mark): LinkSession['position'] {
+  const { position } = session;
+  switch (mark.kind) {
+    case 'none':
+      return { ...position, epoch: next(position.epoch) };
+    case 'position': {
+      const tables = new Map([...position.tables].filter(([id]) => !mark.joined.includes(id)));
+      return { epoch: next(position.epoch), snapshot: mark.snapshot, tables, origin: session.origin };
+    }
+    case 'copy':
+      return { ...position, tables: new Map([...position.tables, [mark.routeId, mark.table]]) };
+  }
+}
+
+function next(epoch: string): string {
+  return String(BigInt(epoch) + 1n);
+}
+
+interface ChangedScope {
+  readonly session: LinkSession;
+  readonly view: SourceView;
+  readonly peek: Peek;
+  readonly changed: readonly WatchedQueue[];
+  readonly extent: BatchExtent;
+  readonly small: boolean;
+}
+
+async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable[]> {
+  const tables: ChangedTable[] = [];
+  for (const { queue, snapshot } of scope.changed) {
+    const route = scope.session.live.find((each) => each.tableId === queue.tableId);
+    if (route === undefined) continue;
+    const condition = unseenCondition(snapshot, scope.extent.cutoff);
+    tables.push({
+      route,
+      keys: queuedKeys(queue, condition),
+      rows: routeRows(route),
+      sweep: await isTruncated(scope, queue.tableId, condition),
+      small: scope.small,
+    });
+  }
+  return tables;
+}
+
+/** The look saw every row only if the batch takes all of them. */
+async function isTruncated({ view, peek, extent }: ChangedScope, tableId: string, condition: string): Promise<boolean> {
+  if (extent.cutoff === null) return peek.changed.get(tableId)?.truncated ?? false;
+  const rows = await view.query(`select exists (select from ${queueName(tableId)} q where ${condition} and q.truncated) as truncated`);
+  return rows[0]?.['truncated'] === 't';
+}
+
+function skipHeld(table: ChangedTable): ChangedTable {
+  return { ...table, keys: withoutHeld(table.route, table.keys) };
+}
+
+/** False: a record was settled by somebody else since the snapshot was taken; the batch would skip its key without reason. */
+async function touchHeld(session: LinkSession, view: SourceView, tables: readonly ChangedTable[]): Promise<boolean> {
+  if (tables.length === 0) return true;
+  const found = await view.query(tables.map((table) => heldAmong(table.route, table.keys)).join('\nunion\n'));
+  if (found.length === 0) return true;
+  const untouched = await touchRecords(session.control, found.map((row) => String(row['id']))); // prettier-ignore
+  if (!untouched) await session.reader.end();
+  return untouched;
+}
+
+async function markJoined(session: LinkSession, joined: readonly string[]): Promise<void> {
+  await session.control.query('update pgrep.route set joined = true where route_id = any ($1::bigint[])', [joined]);
+}
+
+/** A route's rows and keys for a query that names the keys itself. */
+export function namedKeys(route: Route, keys: string, small: boolean): ChangedTable {
+  return { route, keys, rows: routeRows(route), sweep: false, small };
+}

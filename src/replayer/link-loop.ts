@@ -1,0 +1,175 @@
+import type { Logger } from '../core/logger.ts';
+import { monotonicMs, pause } from '../core/timing.ts';
+import { takeRetryRequests, wakeMissingParents } from '../failures/error-records.ts';
+import type { Doorbell } from '../queue/doorbell.ts';
+import type { Peek } from '../queue/peek.ts';
+import { applyBatch, applyTables, type BatchOutcome } from './batch-step.ts';
+import type { LinkSession } from './link-session.ts';
+import { reportLink, type LinkReport } from './link-state.ts';
+import { isFlushDue, restMs, smoothRate } from './pacing.ts';
+import { retryOldest } from './retry-step.ts';
+
+export interface LoopSettings {
+  readonly maxBatchRows: number;
+  readonly pollMs: number;
+}
+
+/** Hooks for metrics; called after each batch. */
+export interface LoopObserver {
+  batch(batch: { keys: number; held: number; ms: number }): void;
+}
+
+interface LoopState {
+  generation: string | null;
+  /** Batches since the link last waited for work. */
+  busy: number;
+  rate: number;
+  catchingUp: boolean;
+  lastFlushMs: number;
+  /** True while a commit at the target may not be flushed yet. */
+  unflushed: boolean;
+  lastReportMs: number;
+  lastWakeMs: number;
+}
+
+/**
+ * Replays one link until `signal` aborts. Every error ends it: the caller decides whether and when to begin again with a new
+ * session. Nothing is kept between sessions.
+ */
+export class LinkLoop {
+  readonly #session: LinkSession;
+  readonly #doorbell: Doorbell;
+  readonly #settings: LoopSettings;
+  readonly #observer: LoopObserver;
+  readonly #logger: Logger;
+  readonly #state: LoopState = {
+    generation: null,
+    busy: 0,
+    rate: 0,
+    catchingUp: false,
+    lastFlushMs: monotonicMs(),
+    unflushed: false,
+    lastReportMs: 0,
+    lastWakeMs: 0,
+  };
+
+  constructor(parts: { session: LinkSession; doorbell: Doorbell; settings: LoopSettings; observer: LoopObserver; logger: Logger }) {
+    this.#session = parts.session;
+    this.#doorbell = parts.doorbell;
+    this.#settings = parts.settings;
+    this.#observer = parts.observer;
+    this.#logger = parts.logger;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#session.loadRoutes(signal);
+    await this.#report({ state: 'running', lastError: null });
+    while (!signal.aborted) await this.#turn(signal);
+  }
+
+  /** One look and what it calls for. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    const seen = this.#doorbell.rung;
+    const found = await this.#session.reader.look(this.#session.link.target, this.#session.watched(), this.#settings.maxBatchRows + 1);
+    const { peek } = found;
+    if (this.#state.generation === null) this.#session.checkOrigin(this.#logger, BigInt(peek.snapshot.split(':')[1] ?? '0'));
+    if (peek.generation !== this.#state.generation) return this.#reload(peek.generation, signal);
+    if (peek.changed.size > 0) return this.#batch(found, signal);
+    await this.#session.reader.end();
+    if (await this.#retry(peek, signal)) return;
+    await this.#idle(peek, seen, signal);
+  }
+
+  async #reload(generation: string, signal: AbortSignal): Promise<void> {
+    await this.#session.reader.end();
+    // The first look came after the routes were loaded, but may have seen a later generation than that: load again.
+    this.#state.generation = generation;
+    await this.#session.loadRoutes(signal);
+  }
+
+  async #batch(found: { peek: Peek; build: string | null }, signal: AbortSignal): Promise<void> {
+    const state = this.#state;
+    const begun = monotonicMs();
+    const durable = isFlushDue(begun, state.lastFlushMs);
+    const outcome = await applyBatch(this.#session, found, { maxBatchRows: this.#settings.maxBatchRows, durable }, signal);
+    if (outcome.again) return;
+    const ms = monotonicMs() - begun;
+    state.rate = smoothRate(state.rate, outcome.keys, ms);
+    state.catchingUp = outcome.catchingUp;
+    this.#observer.batch({ keys: outcome.keys, held: outcome.held, ms });
+    await this.#flushed(durable);
+    if (found.peek.held) await this.#wakeParents();
+    state.busy += 1;
+    await this.#afterBatch(outcome, ms, found.peek.doorbell, signal);
+  }
+
+  /** Under a steady stream: rest, and let the triggers be. After a lone change: go straight to waiting. */
+  async #afterBatch(outcome: BatchOutcome, ms: number, doorbell: boolean, signal: AbortSignal): Promise<void> {
+    if (outcome.catchingUp) return;
+    if (this.#state.busy > 2 && doorbell) await this.#doorbell.clear();
+    await pause(restMs(ms), signal);
+  }
+
+  async #flushed(durable: boolean): Promise<void> {
+    const state = this.#state;
+    state.unflushed = !durable;
+    const now = monotonicMs();
+    if (durable) state.lastFlushMs = now;
+    const confirmed = durable && this.#session.position.snapshot !== null ? { confirmed: this.#session.position.snapshot } : {};
+    if (!durable && now - state.lastReportMs < reportMs) return;
+    await this.#report({ rate: state.rate, catchingUp: state.catchingUp, ...confirmed });
+  }
+
+  async #retry(peek: Peek, signal: AbortSignal): Promise<boolean> {
+    const requested = peek.requested ? await takeRetryRequests(this.#session.control) : null;
+    if (requested === null && !peek.due) return false;
+    const outcome = await retryOldest(this.#session, { limit: requested ?? retryLimit, all: requested !== null }, signal);
+    if (outcome.tried > 0) this.#logger.info({ ...outcome }, 'tried held rows again');
+    if (outcome.succeeded > 0) await this.#wakeParents();
+    return outcome.tried > 0;
+  }
+
+  /** Nothing to do: flush what is not yet, then wait for the doorbell. */
+  async #idle(peek: Peek, seen: number, signal: AbortSignal): Promise<void> {
+    const state = this.#state;
+    if (state.catchingUp || state.rate !== 0) {
+      state.catchingUp = false;
+      state.rate = 0;
+      await this.#report({ rate: 0, catchingUp: false });
+    }
+    if (state.unflushed && isFlushDue(monotonicMs(), state.lastFlushMs)) return this.#flush(peek, signal);
+    state.busy = 0;
+    // Set after the look: look once more before waiting, or a commit in between would go unheard.
+    if (!peek.doorbell) return this.#doorbell.set();
+    await this.#doorbell.wait(seen, this.#settings.pollMs, signal);
+  }
+
+  /** An empty batch whose commit is flushed, and with it all before. */
+  async #flush(peek: Peek, signal: AbortSignal): Promise<void> {
+    const { build } = await this.#session.reader.open();
+    const view = this.#session.reader.opened(build);
+    const mark = { kind: 'position', snapshot: peek.snapshot, joined: [], durable: true } as const;
+    const applied = await applyTables(this.#session, { view, tables: [], mark, signal });
+    await this.#session.reader.end();
+    if (applied.committed) await this.#flushed(true);
+  }
+
+  async #wakeParents(): Promise<void> {
+    const now = monotonicMs();
+    if (now - this.#state.lastWakeMs < wakeMs) return;
+    this.#state.lastWakeMs = now;
+    await wakeMissingParents(this.#session.control, this.#session.link.target);
+  }
+
+  async #report(report: LinkReport): Promise<void> {
+    this.#state.lastReportMs = monotonicMs();
+    await reportLink(this.#session.control, this.#session.link.target, report);
+  }
+}
+
+// Rows that are due are tried in batches of this size, so that a long list does not hold up changes.
+const retryLimit = 500;
+// The link's state is for people: once a second is often enough.
+const reportMs = 1_000;
+// Rows that wait for a parent are tried at most this often under load.
+const wakeMs = 1_000;

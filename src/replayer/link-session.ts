@@ -1,0 +1,125 @@
+import { PgrepError } from '../core/error.ts';
+import type { Logger } from '../core/logger.ts';
+import { showLink, showTable, type Link, type Route } from '../core/route.ts';
+import { loadRoutes } from '../db/route-store.ts';
+import type { Session } from '../db/session.ts';
+import { BatchReader, readerSettings } from '../queue/batch-reader.ts';
+import { compareOrigins, readOrigin } from '../queue/origin.ts';
+import type { WatchedQueue } from '../queue/peek.ts';
+import type { LinkPosition, SourceOrigin, Target } from '../targets/target.ts';
+
+/** How a link opens what it works with; wired in `src/app/`. */
+export interface LinkConnections {
+  openSource(): Promise<Session>;
+  /** `source` keeps the state of targets that cannot keep it themselves. */
+  openTarget(source: Session): Promise<Target>;
+}
+
+/**
+ * Everything that one link works with, opened together and thrown away together: after any failure the caller disposes of it,
+ * opens a new one and reads the position again, so no state survives an error.
+ */
+export class LinkSession implements AsyncDisposable {
+  readonly link: Link;
+  /** Reads batches, in read-only snapshots. */
+  readonly readSession: Session;
+  /** Writes the link's own records at the source. */
+  readonly control: Session;
+  readonly reader: BatchReader;
+  readonly target: Target;
+  readonly origin: SourceOrigin;
+  routes: readonly Route[] = [];
+  /** The routes whose tables are in batches. */
+  live: readonly Route[] = [];
+  position: LinkPosition;
+
+  static async open(link: Link, connections: LinkConnections): Promise<LinkSession> {
+    const opened: (() => PromiseLike<void> | void)[] = [];
+    try {
+      const readSession = await connections.openSource();
+      opened.push(() => readSession.destroy());
+      const control = await connections.openSource();
+      opened.push(() => control.destroy());
+      await readSession.script(readerSettings);
+      await control.script('set synchronous_commit = off');
+      const target = await connections.openTarget(control);
+      opened.push(() => target[Symbol.asyncDispose]());
+      const origin = await readOrigin(control);
+      const position = await target.position(new AbortController().signal);
+      return new LinkSession({ link, readSession, control, target, origin, position });
+    } catch (error) {
+      for (const close of opened.reverse()) await close();
+      throw error;
+    }
+  }
+
+  private constructor(parts: Pick<LinkSession, 'link' | 'readSession' | 'control' | 'target' | 'origin' | 'position'>) {
+    this.link = parts.link;
+    this.readSession = parts.readSession;
+    this.control = parts.control;
+    this.target = parts.target;
+    this.origin = parts.origin;
+    this.position = parts.position;
+    this.reader = new BatchReader(parts.readSession, parts.target.reading);
+  }
+
+  /** Loads the routes and prepares the target for the live ones, or for all. */
+  async loadRoutes(signal: AbortSignal, which: 'live' | 'all' = 'live'): Promise<void> {
+    this.routes = await loadRoutes(this.control, this.link.source, { target: this.link.target });
+    this.live = this.routes.filter((route) => route.state === 'live');
+    this.position = await this.target.position(signal);
+    await this.target.prepare(which === 'live' ? this.live : this.routes, signal);
+  }
+
+  /** The queues to watch, each with what its table has seen. Throws `target` when the target has lost its position. */
+  watched(): readonly WatchedQueue[] {
+    return this.live.map((route) => ({ queue: route, snapshot: this.#snapshotOf(route) }));
+  }
+
+  #snapshotOf(route: Route): string {
+    const snapshot = this.position.tables.get(route.id)?.snapshot ?? this.position.snapshot;
+    if (snapshot !== null) return snapshot;
+    const table = showTable(route.sourceTable);
+    throw new PgrepError('target', `Node ${this.link.target} does not know how far ${table} of ${this.link.source} has come; it may have been restored or emptied.`, {
+      hint: `Copy the table again: pgrep copy ${table} --from ${this.link.source} --to ${this.link.target} --restart`,
+    });
+  }
+
+  /**
+   * Notices a source that is not the one the position was taken in. Another database: throws `sourceReplaced`.
+   * A promoted one: everything that is still queued is sent again, which is harmless, and `verify` is advised.
+   */
+  checkOrigin(logger: Logger, currentXmax: bigint): void {
+    const { origin, snapshot } = this.position;
+    if (origin === null || snapshot === null) return;
+    const change = compareOrigins(origin, this.origin);
+    if (change === 'replaced') throw replaced(this.link, origin, this.origin);
+    const rewound = BigInt(snapshot.split(':')[1] ?? '0') > currentXmax;
+    if (change === 'same' && !rewound) return;
+    logger.warn(
+      { link: showLink(this.link), before: origin, now: this.origin },
+      'the source was promoted or set back: all that is still queued is sent again; compare both sides when the link has caught up',
+    );
+    this.position = { ...this.position, snapshot: everythingUnseen };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.target[Symbol.asyncDispose]();
+    // Whatever runs on them is of no use any more.
+    this.readSession.destroy();
+    this.control.destroy();
+  }
+}
+
+/** A position that has seen nothing. */
+export const everythingUnseen = '1:1:';
+
+function replaced(link: Link, before: SourceOrigin, now: SourceOrigin): PgrepError {
+  return new PgrepError(
+    'sourceReplaced',
+    `Node ${link.source} is another database than the one that ${link.target} was fed from: system ${now.systemIdentifier}, database ${now.database}; it was system ${before.systemIdentifier}, database ${before.database}. Positions of the old one mean nothing here.`,
+    {
+      hint: `If this is intended, copy the tables again: pgrep copy TABLE --from ${link.source} --to ${link.target} --restart. If not, mend nodes.${link.source}.postgres in the configuration.`,
+    },
+  );
+}

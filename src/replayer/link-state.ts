@@ -1,0 +1,32 @@
+import type { Session } from '../db/session.ts';
+
+/** What a replayer writes of its link into `pgrep.link_state` at the source; undefined leaves a member as it is. */
+export interface LinkReport {
+  readonly state?: 'running' | 'retrying' | 'stopped';
+  /** Null clears it. */
+  readonly lastError?: string | null;
+  readonly rate?: number;
+  readonly catchingUp?: boolean;
+  /** A position that the target has flushed. */
+  readonly confirmed?: string;
+}
+
+/** Writes a report. */
+export async function reportLink(session: Session, target: string, report: LinkReport): Promise<void> {
+  await session.query(
+    `insert into pgrep.link_state as l (target, state, last_error, rate, catching_up, confirmed, confirmed_at)
+     values ($1, coalesce($2, 'new'), $3, coalesce($5, 0), coalesce($6, false), $7::pg_snapshot, case when $7 is not null then pg_catalog.now() end)
+     on conflict (target) do update set state = coalesce($2, l.state), last_error = case when $4 then $3 else l.last_error end,
+       rate = coalesce($5, l.rate), catching_up = coalesce($6, l.catching_up), confirmed = coalesce($7::pg_snapshot, l.confirmed),
+       confirmed_at = case when $7 is not null then pg_catalog.now() else l.confirmed_at end, updated_at = pg_catalog.now()`,
+    [
+      target,
+      report.state ?? null,
+      report.lastError ?? null,
+      report.lastError !== undefined,
+      report.rate ?? null,
+      report.catchingUp ?? null,
+      report.confirmed ?? null,
+    ],
+  );
+}

@@ -1,0 +1,24 @@
+/**
+ * How long a link rests after a batch before it looks again, ms. Under a steady stream of small transactions this gathers more
+ * of them into each batch, so that the replayer takes about a fifth of a core from the application instead of a whole one;
+ * a lone change never waits, since the rest is over long before it comes.
+ */
+export function restMs(batchMs: number): number {
+  return Math.min(maxRestMs, batchMs * 4);
+}
+
+// Bounds what a steady stream adds to the latency.
+const maxRestMs = 50;
+
+/** True when a commit must be flushed: at least every `flushMs`, so that queues can be emptied up to it. */
+export function isFlushDue(nowMs: number, lastFlushMs: number): boolean {
+  return nowMs - lastFlushMs >= flushMs;
+}
+
+const flushMs = 5_000;
+
+/** Exponentially weighted keys a second: about the last ten batches count. */
+export function smoothRate(before: number, keys: number, ms: number): number {
+  const now = (keys * 1000) / Math.max(ms, 1);
+  return before === 0 ? now : before * 0.9 + now * 0.1;
+}
