@@ -81,7 +81,7 @@ const firstBytes = 64 * 1024;
  * Holds one bulk and one chunk in memory. The stream is destroyed when the reader stops early.
  */
 export async function* cutBulks(stream: Readable, maxBytes: () => number): AsyncGenerator<Bulk> {
-  let buffer = Buffer.allocUnsafe(firstBytes);
+  let buffer: Buffer = Buffer.allocUnsafe(firstBytes);
   let used = 0;
   let whole = 0;
   for await (const read of stream) {

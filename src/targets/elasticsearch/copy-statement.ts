@@ -83,7 +83,7 @@ function texts(values: readonly string[]): string[] {
 
 /** The row's JSON on one line; raw line breaks can stand only between the tokens of a `json` value. */
 function documentSql(shape: DocumentShape, live: string): string {
-  const json = 'pg_catalog.row_to_json(d)::pg_catalog.text';
+  const json = 'pg_catalog.row_to_json(d.*)::pg_catalog.text';
   const line = shape.fields.some((field) => holdsJson(field.type))
     ? `pg_catalog.translate(${json}, E'\\n\\r', '  ')`
     : json;

@@ -21,9 +21,15 @@ export interface ElasticsearchTargetOptions {
   readonly logger: Logger;
 }
 
-/** The target of a link whose node is an Elasticsearch cluster: one document a row. Connects at the first use. */
+/**
+ * The target of a link whose node is an Elasticsearch cluster: one document a row. Connects at the first use.
+ * Rejects with `config` when the CA file cannot be read. An aborted `signal` makes the methods throw its reason.
+ */
 export function openElasticsearchTarget(options: ElasticsearchTargetOptions): Promise<Target> {
-  return Promise.resolve(new ElasticsearchTarget(options));
+  // The constructor reads the CA file and may throw.
+  return new Promise((resolve) => {
+    resolve(new ElasticsearchTarget(options));
+  });
 }
 
 // A delete is remembered for ten minutes; a batch that another replayer overtook must not write for longer.

@@ -42,7 +42,7 @@ async function* idsBelow(
   { cluster, index, build }: { cluster: Cluster; index: string; build: number },
   signal: AbortSignal,
 ): AsyncGenerator<readonly string[]> {
-  const search = { size: pageSize, version: true, _source: false, track_total_hits: false, sort: ['_doc'] };
+  const search = { size: pageSize, version: true, _source: false, sort: ['_doc'] };
   let page = (await cluster.json(
     { method: 'POST', path: `/${index}/_search`, query: { scroll: '5m' }, json: search },
     signal,
