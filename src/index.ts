@@ -15,16 +15,10 @@ export { waitForTargets } from './app/wait.ts';
 export type * from './app/results.ts';
 
 export { loadConfig, parseConfig, secretTexts } from './config/config.ts';
-export type {
-  Config,
-  ElasticsearchNode,
-  Env,
-  NodeConfig,
-  PostgresNode,
-  ReplayerConfig,
-} from './config/config.ts';
+export type { Config, ElasticsearchNode, Env, NodeConfig, PostgresNode, ReplayerConfig } from './config/config.ts';
 export { Secret } from './config/secret.ts';
 
+export type { AppliedBatch, OnBatch } from './core/applied-batch.ts';
 export { PgrepError, errorCodes } from './core/error.ts';
 export type { ErrorCode } from './core/error.ts';
 export { silentLogger } from './core/logger.ts';
@@ -37,4 +31,4 @@ export type { LogLevel, LoggerOptions } from './observe/logger.ts';
 export { openMetricsServer } from './observe/metrics-server.ts';
 export type { Health, MetricsServer, MetricsServerOptions, Page } from './observe/metrics-server.ts';
 export { createMetrics } from './observe/metrics.ts';
-export type { AppliedBatch, LinkSample, Metrics } from './observe/metrics.ts';
+export type { LinkSample, Metrics } from './observe/metrics.ts';

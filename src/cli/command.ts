@@ -1,5 +1,6 @@
 import type { App } from '../app/open.ts';
 import type { Config } from '../config/config.ts';
+import type { OnBatch } from '../core/applied-batch.ts';
 import type { Logger } from '../core/logger.ts';
 import type { LogLevel } from '../observe/logger.ts';
 import type { Console } from './console.ts';
@@ -45,6 +46,6 @@ export interface Context {
   config(): Config;
   /** Logs to standard error, cleaned of the configuration's secrets. */
   logger(): Logger;
-  /** Opens the application for `work` and closes its connections after. */
-  withApp<Result>(work: (app: App) => Promise<Result>): Promise<Result>;
+  /** Opens the application for `work` and closes its connections after. `onBatch` is told of the daemon's batches. */
+  withApp<Result>(work: (app: App) => Promise<Result>, hooks?: { readonly onBatch: OnBatch }): Promise<Result>;
 }

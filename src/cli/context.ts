@@ -1,5 +1,4 @@
 import { openApp } from '../app/open.ts';
-import type { App } from '../app/open.ts';
 import { loadConfig, secretTexts } from '../config/config.ts';
 import type { Config } from '../config/config.ts';
 import { nearest } from '../config/nearest.ts';
@@ -36,8 +35,8 @@ export function createContext(
     configPath,
     config,
     logger,
-    withApp: async <Result>(work: (app: App) => Promise<Result>): Promise<Result> => {
-      await using app = openApp({ config: config(), logger: logger() });
+    withApp: async (work, hooks) => {
+      await using app = openApp({ config: config(), logger: logger(), ...hooks });
       return await work(app);
     },
   };

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import type { OnBatch } from '../core/applied-batch.ts';
 
 /** One link at the moment of a scrape; null: a node cannot be asked. */
 export interface LinkSample {
@@ -7,25 +8,18 @@ export interface LinkSample {
   readonly state: string;
   readonly lagSeconds: number | null;
   readonly lagKeys: number | null;
+  /** Keys a second over the last batches. */
+  readonly rate: number;
   readonly held: number;
-}
-
-/** What a replayer did in one batch that it committed. */
-export interface AppliedBatch {
-  readonly source: string;
-  readonly target: string;
-  readonly keys: number;
-  readonly held: number;
-  readonly seconds: number;
 }
 
 /** The numbers of a daemon, per link, in Prometheus' text format. */
 export interface Metrics {
   /** Counts a committed batch. */
-  applied(batch: AppliedBatch): void;
+  readonly applied: OnBatch;
   readonly contentType: string;
-  /** The page, with lag and state as `sample` gives them at this moment. */
-  page(): Promise<string>;
+  /** The page, with lag and state of these links; a link that is not among them has no series. */
+  page(links: readonly LinkSample[]): Promise<string>;
 }
 
 const link = ['source', 'target'] as const;
@@ -33,8 +27,8 @@ const link = ['source', 'target'] as const;
 /** Every state has a series, so that an alert can name one that has not occurred yet. */
 const states = ['running', 'retrying', 'stopped', 'copying', 'no daemon'];
 
-/** Makes a registry of its own: two daemons in one process do not mix. `sample` is asked once a scrape. */
-export function createMetrics(sample: () => Promise<readonly LinkSample[]>): Metrics {
+/** Makes a registry of its own: two daemons in one process do not mix. */
+export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -51,6 +45,7 @@ export function createMetrics(sample: () => Promise<readonly LinkSample[]>): Met
     'Age of the oldest change that is not at the target; NaN when unknown.',
   );
   const lagKeys = gauge('pgrep_lag_keys', 'Queued keys that are not at the target; NaN when unknown.');
+  const rate = gauge('pgrep_rate', 'Keys a second over the last batches.');
   const held = gauge('pgrep_held', 'Records in sync_err_rec.');
   const state = new Gauge({
     name: 'pgrep_link_state',
@@ -67,13 +62,13 @@ export function createMetrics(sample: () => Promise<readonly LinkSample[]>): Met
       seconds.inc(labels, batch.seconds);
     },
     contentType: registry.contentType,
-    page: async () => {
-      const samples = await sample();
-      for (const each of [lagSeconds, lagKeys, held, state]) each.reset();
-      for (const one of samples) {
+    page: async (links) => {
+      for (const each of [lagSeconds, lagKeys, rate, held, state]) each.reset();
+      for (const one of links) {
         const labels = { source: one.source, target: one.target };
         lagSeconds.set(labels, one.lagSeconds ?? NaN);
         lagKeys.set(labels, one.lagKeys ?? NaN);
+        rate.set(labels, one.rate);
         held.set(labels, one.held);
         for (const name of states) state.set({ ...labels, state: name }, name === one.state ? 1 : 0);
       }

@@ -4,27 +4,27 @@ import { openMetricsServer } from '../../src/observe/metrics-server.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import type { LinkSample } from '../../src/observe/metrics.ts';
 
-const idle: LinkSample = { source: 'a', target: 'b', state: 'running', lagSeconds: 0, lagKeys: 0, held: 0 };
+const idle: LinkSample = { source: 'a', target: 'b', state: 'running', lagSeconds: 0, lagKeys: 0, rate: 7, held: 0 };
 
 describe('metrics', () => {
   test('show lag, held rows and state of each link as they are at the scrape', async () => {
-    let links = [idle, { ...idle, target: 'es', state: 'retrying', lagSeconds: null, lagKeys: null, held: 3 }];
-    const metrics = createMetrics(() => Promise.resolve(links));
-    const page = await metrics.page();
+    const links = [idle, { ...idle, target: 'es', state: 'retrying', lagSeconds: null, lagKeys: null, held: 3 }];
+    const metrics = createMetrics();
+    const page = await metrics.page(links);
+    expect(page).toContain('pgrep_rate{source="a",target="b"} 7');
     expect(page).toContain('pgrep_lag_seconds{source="a",target="b"} 0');
     expect(page).toContain('pgrep_lag_keys{source="a",target="es"} Nan');
     expect(page).toContain('pgrep_held{source="a",target="es"} 3');
     expect(page).toContain('pgrep_link_state{source="a",target="es",state="retrying"} 1');
     expect(page).toContain('pgrep_link_state{source="a",target="es",state="running"} 0');
-    links = [idle];
-    expect(await metrics.page()).not.toContain('target="es"');
+    expect(await metrics.page([idle])).not.toContain('target="es"');
   });
 
   test('count batches and keys of a link', async () => {
-    const metrics = createMetrics(() => Promise.resolve([]));
+    const metrics = createMetrics();
     metrics.applied({ source: 'a', target: 'b', keys: 10, held: 1, seconds: 0.5 });
     metrics.applied({ source: 'a', target: 'b', keys: 5, held: 0, seconds: 0.25 });
-    const page = await metrics.page();
+    const page = await metrics.page([]);
     expect(page).toContain('pgrep_batches_total{source="a",target="b"} 2');
     expect(page).toContain('pgrep_keys_total{source="a",target="b"} 15');
     expect(page).toContain('pgrep_batch_seconds_total{source="a",target="b"} 0.75');

@@ -1,8 +1,10 @@
 import type { App } from '../../app/open.ts';
+import type { StatusResult } from '../../app/results.ts';
 import { runDaemon } from '../../app/run.ts';
 import { status } from '../../app/status.ts';
 import { openMetricsServer } from '../../observe/metrics-server.ts';
 import { createMetrics } from '../../observe/metrics.ts';
+import type { Metrics } from '../../observe/metrics.ts';
 import type { Command, Context } from '../command.ts';
 import { given } from '../input.ts';
 import type { Input } from '../input.ts';
@@ -25,30 +27,35 @@ export const run: Command = {
   run: async (input, context) => {
     refuseDryRun(context, 'run', '"pgrep status" shows what there is to replicate.');
     const options = { ...given('from', input.text('from')), ...given('to', input.text('to')) };
-    await context.withApp(async (app) => {
-      const server = await serveMetrics(app, input, context);
-      try {
-        await runDaemon(app, options, context.signal);
-      } finally {
-        await server?.[Symbol.asyncDispose]();
-      }
-    });
+    const metrics = createMetrics();
+    await context.withApp(
+      async (app) => {
+        const server = await serveMetrics(metrics, { app, input, context });
+        try {
+          await runDaemon(app, options, context.signal);
+        } finally {
+          await server?.[Symbol.asyncDispose]();
+        }
+      },
+      { onBatch: metrics.applied },
+    );
     return 0;
   },
 };
 
 /** Serves `/metrics` and `/health` while the daemon runs; null without `--metrics-port`. */
-async function serveMetrics(app: App, input: Input, context: Context): Promise<AsyncDisposable | null> {
+async function serveMetrics(
+  metrics: Metrics,
+  { app, input, context }: { app: App; input: Input; context: Context },
+): Promise<AsyncDisposable | null> {
   const port = input.number('metrics-port', 0);
   if (port === undefined) return null;
-  const links = async (): Promise<Awaited<ReturnType<typeof status>>['links']> =>
-    (await status(app, context.signal)).links;
-  const metrics = createMetrics(links);
+  const links = async (): Promise<StatusResult['links']> => (await status(app, context.signal)).links;
   const logger = context.logger();
   const server = await openMetricsServer({
     port,
     host: input.text('metrics-host') ?? '127.0.0.1',
-    metrics: async () => ({ type: metrics.contentType, text: await metrics.page() }),
+    metrics: async () => ({ type: metrics.contentType, text: await metrics.page(await links()) }),
     health: async () => {
       const all = (await links()).map(({ source, target, state }) => ({ source, target, state }));
       // A link that backs off from a target that is down does what it should; one that stopped needs a person.
