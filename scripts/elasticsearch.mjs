@@ -25,7 +25,7 @@ export function fetchElasticsearch(version = elasticsearchVersion) {
   const draft = mkdtempSync(join(cacheFolder(), 'draft-'));
   try {
     const artifact = `org.elasticsearch.distribution.integ-test-zip:elasticsearch:${version}:zip`;
-    const quiet = process.stderr.isTTY ? [] : ['--no-transfer-progress'];
+    const quiet = process.stderr.isTTY ? [] : ['--quiet', '-Dstyle.color=never'];
     run('mvn', ['--batch-mode', ...quiet, 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${draft}`]);
     run('unzip', ['-q', join(draft, `elasticsearch-${version}.zip`), '-d', draft]);
     publish(join(draft, `elasticsearch-${version}`), folder);
