@@ -2,10 +2,10 @@
  * Brings a real Elasticsearch into the cache: the distribution that Elastic publishes for integration tests,
  * fetched by Maven, and a Java that runs it. Node built-ins only.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from './cache.mjs';
+import { runTool } from './run-tool.mjs';
 
 export const elasticsearchVersion = '8.19.8';
 
@@ -25,9 +25,8 @@ export function fetchElasticsearch(version = elasticsearchVersion) {
   const draft = mkdtempSync(join(cacheFolder(), 'draft-'));
   try {
     const artifact = `org.elasticsearch.distribution.integ-test-zip:elasticsearch:${version}:zip`;
-    const quiet = process.stderr.isTTY ? [] : ['--quiet', '-Dstyle.color=never'];
-    run('mvn', ['--batch-mode', ...quiet, 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${draft}`]);
-    run('unzip', ['-q', join(draft, `elasticsearch-${version}.zip`), '-d', draft]);
+    runTool('mvn', ['dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${draft}`]);
+    runTool('unzip', ['-q', join(draft, `elasticsearch-${version}.zip`), '-d', draft]);
     publish(join(draft, `elasticsearch-${version}`), folder);
   } finally {
     rmSync(draft, { recursive: true, force: true });
@@ -42,14 +41,6 @@ function publish(draft, folder) {
   } catch (error) {
     if (!existsSync(folder)) throw error;
   }
-}
-
-/** All that they say goes to stderr: stdout is for the results of whoever called. */
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { stdio: ['ignore', process.stderr, process.stderr] });
-  if (status === 0) return;
-  const why = error ? error.message : `it ended with ${status}`;
-  throw new Error(`${command} ${args.join(' ')} failed: ${why}. Type: node scripts/setup.mjs`);
 }
 
 /** A JAVA_HOME that can run Elasticsearch (the lowest supported one), or undefined. `ES_JAVA_HOME` wins. */

@@ -8,6 +8,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isRoot } from './cache.mjs';
 import { elasticsearchFolder, elasticsearchVersion, fetchElasticsearch, javaHome } from './elasticsearch.mjs';
+import { runTool } from './run-tool.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -87,13 +88,11 @@ function aptKnows(name) {
 }
 
 function run(command, args, advice) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const { status, error } = spawnSync(command, args, {
-    cwd: root,
-    env,
-    stdio: ['ignore', process.stderr, process.stderr],
-  });
-  if (status !== 0) fail(`${command} failed${error ? `: ${error.message}` : ''}. Mend that, or type: ${advice}`);
+  try {
+    runTool(command, args, { cwd: root, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+  } catch (error) {
+    fail(`${error.message}. Mend that, or type: ${advice}`);
+  }
 }
 
 function say(text) {
