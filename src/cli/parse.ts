@@ -25,7 +25,6 @@ const exactly = {
   'camel-case-expansion': false,
   'dot-notation': false,
   'greedy-arrays': false,
-  'parse-numbers': false,
   'parse-positional-numbers': false,
 };
 

@@ -67,8 +67,8 @@ describe('the command line', () => {
     expect([input.flag('json'), input.flag('no-copy'), input.flag('dry-run')]).toEqual([true, true, false]);
   });
 
-  test('keeps digits as text: a table may be called 007, an id may be longer than a number', async () => {
-    expect((await inputOf('add-table 007 --to a')).table()).toEqual({ schema: 'public', name: '007' });
+  test('keeps digits as text: a table may be called 1e3, an id may be longer than a number', async () => {
+    expect((await inputOf('add-table 1e3 --to a')).table()).toEqual({ schema: 'public', name: '1e3' });
     expect((await inputOf('errors show 9223372036854775807')).arguments).toEqual(['9223372036854775807']);
   });
 
