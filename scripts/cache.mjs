@@ -2,7 +2,7 @@
  * Where pgrep's own tests and demo keep what they fetched, and who runs their servers.
  * Node built-ins only: set-up runs this before anything is installed.
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -27,4 +27,11 @@ export function ordinaryUser() {
     .find((entry) => entry.startsWith('nobody:'));
   const [, , uid, gid] = (line ?? 'nobody::65534:65534').split(':');
   return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** A new folder in the cache to build in before it is renamed; all in it will be readable by the ordinary user. */
+export function draftFolder() {
+  process.umask(0o022);
+  mkdirSync(cacheFolder(), { recursive: true });
+  return mkdtempSync(join(cacheFolder(), 'draft-'));
 }

@@ -2,9 +2,9 @@
  * Brings a real Elasticsearch into the cache: the distribution that Elastic publishes for integration tests,
  * fetched by Maven, and a Java that runs it. Node built-ins only.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheFolder } from './cache.mjs';
+import { cacheFolder, draftFolder } from './cache.mjs';
 import { runTool } from './run-tool.mjs';
 
 export const elasticsearchVersion = '8.19.8';
@@ -21,8 +21,7 @@ export function elasticsearchFolder(version = elasticsearchVersion) {
 export function fetchElasticsearch(version = elasticsearchVersion) {
   const folder = elasticsearchFolder(version);
   if (existsSync(folder)) return folder;
-  mkdirSync(cacheFolder(), { recursive: true, mode: 0o755 });
-  const draft = mkdtempSync(join(cacheFolder(), 'draft-'));
+  const draft = draftFolder();
   try {
     const artifact = `org.elasticsearch.distribution.integ-test-zip:elasticsearch:${version}:zip`;
     runTool('mvn', ['dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${draft}`]);

