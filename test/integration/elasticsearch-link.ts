@@ -15,6 +15,14 @@ export interface Found {
   readonly _source: Record<string, unknown>;
 }
 
+/** What is not as a route of the whole table has it. */
+export interface RouteOptions extends Partial<Route> {
+  /** Field names by column names. */
+  readonly map?: Readonly<Record<string, string>>;
+  /** Columns to leave out. */
+  readonly without?: readonly string[];
+}
+
 /** A source database with the schema `pgrep` and a target, driven batch by batch as a replayer does. */
 export class ElasticsearchLink implements AsyncDisposable {
   readonly held: RefusedRow[] = [];
@@ -42,10 +50,17 @@ export class ElasticsearchLink implements AsyncDisposable {
   }
 
   /** A route of all columns of a table of schema public to the index of the same name. */
-  async route(name: string, options: Partial<Route> & { map?: Readonly<Record<string, string>> } = {}): Promise<Route> {
-    const { map = {}, ...given } = options;
+  async route(name: string, options: RouteOptions = {}): Promise<Route> {
+    const { map = {}, without = [], ...given } = options;
     const table = await describeTable(this.state, { schema: 'public', name });
-    const columns: RouteColumn[] = table.columns.map((c) => ({ source: c.name, target: map[c.name] ?? c.name }));
+    const columns: RouteColumn[] = table.columns
+      .filter((c) => !without.includes(c.name))
+      .map((c) => ({
+        source: c.name,
+        target: map[c.name] ?? c.name,
+        type: c.type.sql,
+        typeOid: c.type.oid,
+      }));
     return {
       id: '1',
       tableId: '1',
@@ -57,8 +72,20 @@ export class ElasticsearchLink implements AsyncDisposable {
       columns,
       filter: null,
       state: 'live',
+      sweep: false,
+      packed: false,
       ...given,
     };
+  }
+
+  /** Makes a table anew with its rows, drops the index of its name, and prepares the route between them. */
+  async given(name: string, sql: string, options: RouteOptions = {}): Promise<Route> {
+    await this.http('DELETE', `/${name}`);
+    await this.state.script(`drop table if exists ${ident(name)}; ${sql}`);
+    this.held.length = 0;
+    const route = await this.route(name, options);
+    await this.target.prepare([route], this.signal);
+    return route;
   }
 
   /** Keys as a query: all rows of the table, and those that `more` names (`values (…)` of the key's type). */
@@ -71,6 +98,7 @@ export class ElasticsearchLink implements AsyncDisposable {
       keys: `select * from (${options.keys ?? `select ${key} from ${tableIdent(route.sourceTable)}`}) given(${key})`,
       rows: `(select ${columns} from ${tableIdent(route.sourceTable)}${where})`,
       sweep: options.sweep ?? false,
+      small: false,
     };
   }
 
@@ -85,7 +113,7 @@ export class ElasticsearchLink implements AsyncDisposable {
         epoch,
         build: String(drawn.rows[0]?.['build']),
         tables,
-        mark: mark ?? { kind: 'position', snapshot: String(now.rows[0]?.['snapshot']), joined: [] },
+        mark: mark ?? { kind: 'position', snapshot: String(now.rows[0]?.['snapshot']), joined: [], durable: true },
         origin: { systemIdentifier: '7', database: 'source', timeline: 1 },
         copyOut: (sql) => this.reader.copyOut(sql),
         hold: (refused) => {
@@ -128,6 +156,11 @@ export class ElasticsearchLink implements AsyncDisposable {
     const body = { size: 10_000, version: true };
     const answer = (await this.http('POST', `/${index}/_search`, body)) as unknown as { hits: { hits: Found[] } };
     return answer.hits.hits.sort((a, b) => (a._id < b._id ? -1 : 1));
+  }
+
+  /** Ids of all documents, sorted. */
+  async ids(index: string): Promise<string[]> {
+    return (await this.all(index)).map((hit) => hit._id);
   }
 
   /** How many documents a query finds. */

@@ -9,7 +9,7 @@ import { Cluster, type ElasticsearchAddress } from './cluster.ts';
 import { documentsCopy } from './copy-statement.ts';
 import { prepareRoute, type PreparedRoute } from './index-setup.ts';
 import { holdRefused } from './refused-rows.ts';
-import { buildOf, commitMark, raiseBuild, readEpoch, readPosition, type SourceStore } from './source-state.ts';
+import { buildOf, commitMark, isFenceStanding, raiseBuild, readPosition, type SourceStore } from './source-state.ts';
 import { sweepOlder } from './sweep.ts';
 
 /** What a link to an Elasticsearch node needs. */
@@ -73,7 +73,7 @@ class ElasticsearchTarget implements Target {
 
   async apply(batch: Batch, signal: AbortSignal): Promise<Applied> {
     const build = buildOf(batch);
-    const fence = new FenceWatch(this.#options, batch.epoch);
+    const fence = new FenceWatch(this.#options, batch);
     let keys = 0;
     let held = 0;
     for (const table of batch.tables) {
@@ -116,18 +116,18 @@ class ElasticsearchTarget implements Target {
 class FenceWatch {
   lost = false;
   readonly #options: ElasticsearchTargetOptions;
-  readonly #epoch: string;
+  readonly #batch: Batch;
   #checkedAt = monotonicMs();
 
-  constructor(options: ElasticsearchTargetOptions, epoch: string) {
+  constructor(options: ElasticsearchTargetOptions, batch: Batch) {
     this.#options = options;
-    this.#epoch = epoch;
+    this.#batch = batch;
   }
 
   async *while(bulks: AsyncIterable<Bulk>): AsyncGenerator<Bulk> {
     for await (const bulk of bulks) {
       if (monotonicMs() - this.#checkedAt > fenceCheckMs) {
-        this.lost = (await readEpoch(this.#options.source, this.#options.link)) !== this.#epoch;
+        this.lost = !(await isFenceStanding(this.#options.source, this.#options.link, this.#batch));
         if (this.lost) return;
         this.#checkedAt = monotonicMs();
       }

@@ -52,62 +52,86 @@ export async function readPosition(source: SourceStore, link: Link): Promise<Lin
   };
 }
 
-/** The epoch alone; null when the link has no position (any more). */
-export async function readEpoch(source: SourceStore, link: Link): Promise<string | null> {
-  const sql = 'select p.epoch::text as epoch from pgrep.position p where p.source = $1 and p.target = $2';
-  const { rows } = await source.query(sql, [link.source, link.target]);
-  return rows[0] === undefined ? null : String(rows[0]['epoch']);
+/** The fence of a batch: what must still be so when its mark is committed. */
+type Fenced = Pick<Batch, 'epoch' | 'mark'>;
+
+/** False: another replayer (or another copy of the same table) has moved on, so the batch cannot be committed any more. */
+export async function isFenceStanding(source: SourceStore, link: Link, batch: Fenced): Promise<boolean> {
+  const { mark } = batch;
+  const { rows } =
+    mark.kind === 'copy'
+      ? await source.query(
+          `select 1 from pgrep.table_position t where t.source = $1 and t.target = $2 and t.route_id = $3::bigint
+           and t.copied_rows = $4::bigint and not t.copied`,
+          [link.source, link.target, mark.routeId, mark.seenRows],
+        )
+      : await source.query(
+          'select 1 from pgrep.position p where p.source = $1 and p.target = $2 and p.epoch = $3::bigint',
+          [link.source, link.target, batch.epoch],
+        );
+  return rows.length > 0;
 }
 
-// One statement each, so that fence and mark are one transaction on any connection.
-const fenced = (snapshot: string): string => `
+// One statement each, so that fence and mark are one transaction on any connection. A mark that was lost in a crash is harmless
+// (its batch is repeated), so only a durable one waits for the disk; the setting ends with the statement's own transaction.
+const answer = (durable: string): string =>
+  `select pg_catalog.count(*)::text as moved, pg_catalog.set_config('synchronous_commit', ${durable}, true) from moved`;
+
+const markPositionSql = `
 with moved as (
   update pgrep.position p
-  set epoch = p.epoch + 1, snapshot = ${snapshot}, system_identifier = $4::bigint, database = $5, timeline = $6::integer,
+  set epoch = p.epoch + 1, snapshot = $4::pg_catalog.pg_snapshot, system_identifier = $5::bigint, database = $6, timeline = $7::integer,
     applied_at = pg_catalog.clock_timestamp()
   where p.source = $1 and p.target = $2 and p.epoch = $3::bigint
   returning 1
-)`;
-const countMoved = 'select pg_catalog.count(*)::text as moved from moved';
+), joined as (
+  delete from pgrep.table_position t using moved
+  where t.source = $1 and t.target = $2 and t.copied and t.route_id = any ($8::bigint[])
+) ${answer("case when $9::boolean then 'on' else 'off' end")}`;
 
-const markPositionSql = `${fenced('$7::pg_catalog.pg_snapshot')}, joined as (
-  delete from pgrep.table_position t using moved where t.source = $1 and t.target = $2 and t.route_id = any ($8::bigint[])
-) ${countMoved}`;
+const markCopySql = `
+with moved as (
+  update pgrep.table_position t
+  set last_key = $5::text[], copied_rows = $6::bigint, copied = $7::boolean
+  where t.source = $1 and t.target = $2 and t.route_id = $3::bigint and t.copied_rows = $4::bigint and not t.copied
+  returning 1
+) ${answer("'on'")}`;
 
-const markCopySql = `${fenced('p.snapshot')}, copied as (
-  insert into pgrep.table_position (source, target, route_id, snapshot, last_key, copied_rows, copied)
-  select $1, $2, $7::bigint, $8::pg_catalog.pg_snapshot, $9::text[], $10::bigint, $11::boolean from moved
-  on conflict (source, target, route_id) do update set snapshot = excluded.snapshot, last_key = excluded.last_key,
-    copied_rows = excluded.copied_rows, copied = excluded.copied
-) ${countMoved}`;
-
-const markNoneSql = `${fenced('p.snapshot')} ${countMoved}`;
+const markNoneSql = `
+with moved as (
+  update pgrep.position p set epoch = p.epoch + 1
+  where p.source = $1 and p.target = $2 and p.epoch = $3::bigint
+  returning 1
+) ${answer("'on'")}`;
 
 /** Moves the fence and writes the batch's mark in one transaction. False: the fence had moved, nothing was written. */
 export async function commitMark(
   source: SourceStore,
   link: Link,
-  batch: Pick<Batch, 'epoch' | 'mark' | 'origin'>,
+  batch: Fenced & Pick<Batch, 'origin'>,
 ): Promise<boolean> {
-  const { mark, origin } = batch;
-  const fence = [link.source, link.target, batch.epoch, origin.systemIdentifier, origin.database, origin.timeline];
-  const { rows } = await source.query(...statementOf(mark, fence));
+  const { rows } = await source.query(...statementOf(link, batch));
   return rows[0]?.['moved'] === '1';
 }
 
-function statementOf(mark: Batch['mark'], fence: readonly unknown[]): [string, readonly unknown[]] {
+function statementOf(
+  link: Link,
+  { epoch, mark, origin }: Fenced & Pick<Batch, 'origin'>,
+): [string, readonly unknown[]] {
+  const names = [link.source, link.target];
   switch (mark.kind) {
-    case 'position':
-      return [markPositionSql, [...fence, mark.snapshot, [...mark.joined]]];
+    case 'position': {
+      const { systemIdentifier, database, timeline } = origin;
+      const values = [epoch, mark.snapshot, systemIdentifier, database, timeline, [...mark.joined], mark.durable];
+      return [markPositionSql, [...names, ...values]];
+    }
     case 'copy': {
-      const { snapshot, lastKey, copiedRows, copied } = mark.table;
-      return [
-        markCopySql,
-        [...fence, mark.routeId, snapshot, lastKey === null ? null : [...lastKey], copiedRows, copied],
-      ];
+      const { lastKey, copiedRows, copied } = mark.table;
+      const values = [mark.routeId, mark.seenRows, lastKey === null ? null : [...lastKey], copiedRows, copied];
+      return [markCopySql, [...names, ...values]];
     }
     case 'none':
-      return [markNoneSql, fence];
+      return [markNoneSql, [...names, epoch]];
   }
 }
 
