@@ -1,0 +1,45 @@
+import type { Session } from '../db/session.ts';
+
+/** Makes running daemons see that routes have changed: at once where they listen, within a second otherwise. */
+export async function announceRoutes(session: Session): Promise<void> {
+  await session.query("select pg_catalog.nextval('pgrep.generation'), pg_catalog.pg_notify('pgrep', '')");
+}
+
+/** What a route says, as it is stored. */
+export interface StoredRoute {
+  readonly tableId: string;
+  readonly target: string;
+  readonly targetKind: 'postgres' | 'elasticsearch';
+  readonly targetSchema: string;
+  readonly targetName: string;
+  readonly columns: readonly { readonly source: string; readonly target: string }[];
+  readonly filter: string | null;
+}
+
+/** Adds a route in state `copying`; gives its id. */
+export async function insertRoute(session: Session, route: StoredRoute, sweep: boolean): Promise<string> {
+  const { rows } = await session.query(
+    `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state, sweep)
+     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8) returning route_id`,
+    [route.tableId, route.target, route.targetKind, route.targetSchema, route.targetName, JSON.stringify(route.columns), route.filter, sweep],
+  );
+  return String(rows[0]?.['route_id']);
+}
+
+/** Changes columns and filter of a route; its rows have to be copied again, and what it no longer holds deleted. */
+export async function changeRoute(session: Session, routeId: string, route: StoredRoute): Promise<void> {
+  await session.query(
+    `update pgrep.route set columns = $2::jsonb, filter = $3, state = 'copying', sweep = true, joined = false where route_id = $1`,
+    [routeId, JSON.stringify(route.columns), route.filter],
+  );
+}
+
+/** Takes a route out of the batches until it has been copied again. */
+export async function restartRoute(session: Session, routeId: string, sweep: boolean): Promise<void> {
+  await session.query(`update pgrep.route set state = 'copying', sweep = $2, joined = false where route_id = $1`, [routeId, sweep]);
+}
+
+/** The table is equal up to its own position: from now on it is in the link's batches. */
+export async function makeLive(session: Session, routeId: string): Promise<void> {
+  await session.query(`update pgrep.route set state = 'live', sweep = false where route_id = $1`, [routeId]);
+}

@@ -1,0 +1,73 @@
+import { ident, literal, tableIdent } from '../db/quote.ts';
+import type { Route } from '../core/route.ts';
+import type { ChangedTable } from '../targets/target.ts';
+
+/** A half-open range of keys in the source's order, `(after, upTo]`; `after` null: from the first key. Values as text. */
+export interface KeyRange {
+  readonly after: readonly string[] | null;
+  readonly upTo: readonly string[];
+}
+
+/** Query for the last key (text columns k1, k2, …) and the number of rows of the next chunk; no row: none is left. */
+export function chunkEndSql(route: Route, after: readonly string[] | null, chunkRows: number): string {
+  const key = route.key.map((name) => `t.${ident(name)}`);
+  const list = key.join(', ');
+  const where = after === null ? '' : ` where ${beyond(route, after)}`;
+  const descending = route.key.map((_, index) => `c.k${index + 1} desc`).join(', ');
+  const named = key.map((column, index) => `${column} as k${index + 1}`).join(', ');
+  const text = route.key.map((_, index) => `c.k${index + 1}::text as k${index + 1}`).join(', ');
+  return `select ${text}, pg_catalog.count(*) over () as rows
+from (select ${named} from ${tableIdent(route.sourceTable)} t${where} order by ${list} limit ${chunkRows}) c order by ${descending} limit 1`;
+}
+
+/** The chunk as a part of a batch: all keys of the range, and the route's rows among them. */
+export function chunkTable(route: Route, range: KeyRange): ChangedTable {
+  const key = route.key.map((name) => `t.${ident(name)}`).join(', ');
+  const columns = route.columns.map((column) => `t.${ident(column.source)}`).join(', ');
+  const inRange = withinRange(route, range);
+  const rows = `${tableIdent(route.sourceTable)} t where ${inRange}`;
+  // The filter may name columns without alias, so it stands where only the table's own columns are in sight.
+  const filter = route.filter === null ? '' : ` and (${route.filter})`;
+  return {
+    route,
+    keys: `select ${key} from ${rows}`,
+    rows: `(select ${columns} from ${rows}${filter})`,
+    sweep: false,
+    small: false,
+  };
+}
+
+/** The last part of a copy that also deletes, at the target, whatever the route does not hold. */
+export function sweepTable(route: Route): ChangedTable {
+  const key = route.key.map((name) => `t.${ident(name)}`).join(', ');
+  const columns = route.columns.map((column) => `t.${ident(column.source)}`).join(', ');
+  const filter = route.filter === null ? '' : ` where (${route.filter})`;
+  return {
+    route,
+    keys: `select ${key} from ${tableIdent(route.sourceTable)} t where false`,
+    rows: `(select ${columns} from ${tableIdent(route.sourceTable)} t${filter})`,
+    sweep: true,
+    small: false,
+  };
+}
+
+function withinRange(route: Route, { after, upTo }: KeyRange): string {
+  const end = `${keyRow(route)} <= ${valueRow(route, upTo)}`;
+  return after === null ? end : `${beyond(route, after)} and ${end}`;
+}
+
+function beyond(route: Route, after: readonly string[]): string {
+  return `${keyRow(route)} > ${valueRow(route, after)}`;
+}
+
+function keyRow(route: Route): string {
+  return `(${route.key.map((name) => `t.${ident(name)}`).join(', ')})`;
+}
+
+function valueRow(route: Route, values: readonly string[]): string {
+  const typed = route.key.map((name, index) => {
+    const type = route.columns.find((column) => column.source === name)?.type ?? 'text';
+    return `${literal(values[index] ?? '')}::${type}`;
+  });
+  return `(${typed.join(', ')})`;
+}

@@ -1,0 +1,49 @@
+import type { Link } from '../core/route.ts';
+import type { Session } from '../db/session.ts';
+
+/** Where a link's positions are kept: at a Postgres target, else at the source. */
+export interface PositionStore {
+  readonly session: Session;
+  readonly link: Link;
+}
+
+/** Tells where a table stands in its copy; null: it is not being copied and follows the link. */
+export async function readTablePosition(store: PositionStore, routeId: string): Promise<{ copied: boolean; copiedRows: number } | null> {
+  const { rows } = await store.session.query(
+    'select copied, copied_rows from pgrep.table_position where source = $1 and target = $2 and route_id = $3',
+    [store.link.source, store.link.target, routeId],
+  );
+  const row = rows[0];
+  return row === undefined ? null : { copied: row['copied'] === 't', copiedRows: Number(row['copied_rows']) };
+}
+
+/**
+ * Moves a link's fence: a batch that is under way with routes as they were cannot commit any more. To be called after the routes
+ * were changed and before the table's snapshot is taken, or such a batch could write older rows over those of the copy.
+ */
+export async function moveFence(store: PositionStore): Promise<void> {
+  await store.session.query('update pgrep.position set epoch = epoch + 1 where source = $1 and target = $2', [
+    store.link.source,
+    store.link.target,
+  ]);
+}
+
+/**
+ * Begins a table's own position at `snapshot`: rows changed since are replayed when the table joins the link's batches.
+ * `copied`: there is nothing to copy. An existing one is replaced: the copy begins anew.
+ */
+export async function beginTablePosition(store: PositionStore, table: { routeId: string; snapshot: string; copied: boolean }): Promise<void> {
+  await store.session.query(
+    `insert into pgrep.table_position (source, target, route_id, snapshot, copied) values ($1, $2, $3, $4::pg_snapshot, $5)
+     on conflict (source, target, route_id) do update set snapshot = excluded.snapshot, copied = excluded.copied, last_key = null, copied_rows = 0`,
+    [store.link.source, store.link.target, table.routeId, table.snapshot, table.copied],
+  );
+}
+
+/** Forgets where tables stood. */
+export async function dropTablePositions(store: PositionStore, routeIds: readonly string[]): Promise<void> {
+  await store.session.query(
+    'delete from pgrep.table_position where source = $1 and target = $2 and route_id = any ($3::bigint[])',
+    [store.link.source, store.link.target, routeIds],
+  );
+}
