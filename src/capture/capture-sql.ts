@@ -1,6 +1,7 @@
+import type { TableName } from '../core/route.ts';
 import type { TableDescription } from '../db/table-description.ts';
 import { captureFunctions, queueTable } from './capture-names.ts';
-import { functionSql } from './function-sql.ts';
+import { functionSql, triggerFunctions } from './function-sql.ts';
 import { queueLayout } from './queue-layout.ts';
 import { queueSql } from './queue-sql.ts';
 import { triggerSql } from './trigger-sql.ts';
@@ -23,11 +24,10 @@ export interface CaptureOptions {
 export function captureSql(options: CaptureOptions): readonly string[] {
   const { description, key, tableId } = options;
   const layout = queueLayout(description, key);
-  const relations = [description.table, ...description.partitions.map((partition) => partition.table)];
   return [
     ...queueSql({ ...options, layout }),
-    ...functionSql({ tableId, layout, partitioned: description.kind === 'partitioned' }),
-    ...relations.flatMap((relation) => triggerSql({ description, key, tableId, relation })),
+    ...functionSql(triggerFunctions({ tableId, layout, partitioned: description.kind === 'partitioned' })),
+    ...relationsOf(description).flatMap(({ table }) => triggerSql({ description, key, tableId, relation: table })),
   ];
 }
 
@@ -44,4 +44,11 @@ export function dropCaptureSql(tableId: string): readonly string[] {
     ...[keys, oldKeys, truncate].map((name) => `drop function if exists ${name}() cascade`),
     `drop table if exists ${queueTable(tableId)}`,
   ];
+}
+
+/** The relations that need triggers: the table itself and its partitions of all levels. */
+export function relationsOf(
+  description: TableDescription,
+): readonly { readonly oid: string; readonly table: TableName }[] {
+  return [description, ...description.partitions];
 }

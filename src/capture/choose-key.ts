@@ -10,7 +10,7 @@ export function chooseKey(description: TableDescription, wanted?: readonly strin
   if (wanted !== undefined && wanted.length > 0) return checkWanted(description, wanted);
   const primary = description.uniqueIndexes.find((index) => index.primary);
   if (primary === undefined) throw noKey(description);
-  if (primary.problem !== null) throw unusableIndex(description, primary);
+  if (!tellsApart(primary)) throw unusableIndex(description, primary);
   return primary.columns;
 }
 
@@ -19,7 +19,7 @@ function checkWanted(description: TableDescription, wanted: readonly string[]): 
   if (twice !== undefined) throw keyError(description, `names column ${twice} twice`, 'Name each key column once.');
   for (const name of wanted) checkColumn(description, name);
   const matching = description.uniqueIndexes.filter((index) => sameColumns(index.columns, wanted));
-  if (matching.some((index) => index.problem === null)) return wanted;
+  if (matching.some(tellsApart)) return wanted;
   const [unusable] = matching;
   if (unusable !== undefined) throw unusableIndex(description, unusable);
   const columns = wanted.map(quoted).join(', ');
@@ -46,7 +46,7 @@ function checkColumn(description: TableDescription, name: string): void {
 
 function noKey(description: TableDescription): PgrepError {
   const usable = description.uniqueIndexes.find(
-    (index) => index.problem === null && index.columns.every((name) => isNotNull(description, name)),
+    (index) => tellsApart(index) && index.columns.every((name) => isNotNull(description, name)),
   );
   const hint =
     usable === undefined
@@ -57,6 +57,11 @@ function noKey(description: TableDescription): PgrepError {
     `Table ${showTable(description.table)} has no primary key, so its rows cannot be told apart.`,
     { hint },
   );
+}
+
+/** A deferrable index will do: rows are read in snapshots, and at each commit it holds. So two rows may exchange keys in one statement. */
+function tellsApart(index: UniqueIndex): boolean {
+  return index.problem === null || index.problem === 'deferrable';
 }
 
 function isNotNull(description: TableDescription, name: string): boolean {
@@ -94,10 +99,6 @@ function explain(index: UniqueIndex): { what: string; hint: string } {
         hint: `Make a unique index on plain columns, or ${another}`,
       };
     case 'deferrable':
-      return {
-        what: 'it is deferrable, so that two rows may have the same key within a transaction',
-        hint: `Make it not deferrable, or ${another}`,
-      };
     case null:
       return { what: 'it is sound', hint: 'This is a bug; please report it.' };
   }

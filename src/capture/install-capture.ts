@@ -2,7 +2,7 @@ import { PgrepError } from '../core/error.ts';
 import { showTable, type TableName } from '../core/route.ts';
 import { tableIdent } from '../db/quote.ts';
 import { describeTable, type TableDescription } from '../db/table-description.ts';
-import { captureSql, dropCaptureSql } from './capture-sql.ts';
+import { captureSql, dropCaptureSql, relationsOf } from './capture-sql.ts';
 import { checkCapturable } from './check-capturable.ts';
 import { chooseKey } from './choose-key.ts';
 import type { CaptureDatabase } from './database.ts';
@@ -51,6 +51,7 @@ export async function installCapture(
     const tableId = await register(db, options.table, key);
     const sql = captureSql({ description, key, tableId, nodeId: options.nodeId });
     for (const statement of sql) await db.query(statement);
+    await recordRelations(db, tableId, description);
     return { tableId, key, packed: queueLayout(description, key).packed, change: 'created', sql };
   };
   return lockPatiently(db, { ...options, what: 'begin capture' }, work, signal);
@@ -118,6 +119,14 @@ async function register(db: CaptureDatabase, table: TableName, key: readonly str
     [table.schema, table.name, key],
   );
   return String(rows[0]?.['id']);
+}
+
+// The rows that are there already are the copy's business: nothing of them needs to be queued.
+async function recordRelations(db: CaptureDatabase, tableId: string, description: TableDescription): Promise<void> {
+  await db.query(
+    'insert into pgrep.captured_relation (table_id, relation) select $1::integer, r.relation from pg_catalog.unnest($2::oid[]) as r(relation)',
+    [tableId, relationsOf(description).map((relation) => relation.oid)],
+  );
 }
 
 async function isThere(db: CaptureDatabase): Promise<boolean> {

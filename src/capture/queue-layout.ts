@@ -18,8 +18,10 @@ export interface QueueLayout {
 export interface QueueColumn {
   /** `k1`, `k2`, …: never the user's name. */
   readonly name: string;
-  /** Declared type with its collation, as SQL. */
+  /** Declared type with its collation, as SQL: of an array of keys when packed. */
   readonly type: string;
+  /** The same without the collation. */
+  readonly bareType: string;
   /** The key column's name in the table. */
   readonly source: string;
   /** Cast that makes the value's type the queue's element type: `::integer` for a domain, else empty. */
@@ -51,9 +53,11 @@ function queueColumn(column: ColumnDescription, place: number, packed: boolean):
   const stored = packed ? storedType(column.type) : column.type;
   // A comparison of columns under two different collations fails, so the queue has the table's.
   const collation = column.collation === null ? '' : ` collate ${column.collation}`;
+  const bareType = `${stored.sql}${packed ? '[]' : ''}`;
   return {
     name: `k${place + 1}`,
-    type: `${stored.sql}${packed ? '[]' : ''}${collation}`,
+    type: `${bareType}${collation}`,
+    bareType,
     source: ident(column.name),
     cast: stored === column.type ? '' : `::${stored.sql}`,
   };

@@ -117,6 +117,8 @@ select pg_catalog.jsonb_build_object(
       'schema', n.nspname,
       'name', t.typname,
       'sql', case when n.nspname = 'pg_catalog' then pg_catalog.format_type(t.oid, -1)
+        when t.typcategory = 'A' and t.typtype = 'b' and e.oid is not null
+          then pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(e.typname) || '[]'
         else pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) end,
       'kind', case
         when t.typcategory = 'A' and t.typtype = 'b' then 'array'
@@ -142,6 +144,7 @@ select pg_catalog.jsonb_build_object(
     )), '[]')
     from typ
     join pg_catalog.pg_type t on t.oid = typ.oid
+    left join pg_catalog.pg_type e on e.oid = t.typelem and t.typelem <> 0
     join pg_catalog.pg_namespace n on n.oid = t.typnamespace
   )
 ) as description

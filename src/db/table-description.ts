@@ -87,7 +87,7 @@ export interface UniqueIndex {
   /** Key columns in index order (`include` columns left out); an expression counts as `''`. */
   readonly columns: readonly string[];
   readonly primary: boolean;
-  /** Why it cannot tell rows apart at every moment; null: it can (nullable columns apart). */
+  /** Why it cannot tell rows apart at every moment; null: it can (nullable columns apart). `deferrable`: it can at each commit. */
   readonly problem: 'invalid' | 'partial' | 'expression' | 'deferrable' | 'withoutOverlaps' | null;
 }
 
