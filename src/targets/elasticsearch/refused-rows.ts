@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
+import { PgrepError } from '../../core/error.ts';
 import type { Batch, ChangedTable, RefusedRow } from '../target.ts';
 import type { RefusedItem } from './bulk-sender.ts';
 import { keysOfIdsCopy } from './copy-statement.ts';
@@ -20,7 +21,14 @@ export async function holdRefused(
   for (let from = 0; from < refused.length; from += idsAtOnce) {
     const part = new Map(refused.slice(from, from + idsAtOnce).map((item) => [item.id, item]));
     const copy = batch.copyOut(keysOfIdsCopy(prepared.shape, table, [...part.keys()]));
-    const rows = (await readFound(copy)).flatMap(([id, key, document]) => {
+    const found = await readFound(copy);
+    if (new Set(found.map(([id]) => id)).size < part.size) {
+      throw new PgrepError(
+        'bug',
+        `A document that ${prepared.destination.index} refused belongs to no key of the batch.`,
+      );
+    }
+    const rows = found.flatMap(([id, key, document]) => {
       const item = part.get(id);
       if (item === undefined) return [];
       const statement = requestText(prepared.destination.index, { id, document, build });
