@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
 import pg from 'pg';
+import { deferRemoval, settleFolders } from '../test/support/folders.ts';
 import { waitFor } from '../test/support/wait.ts';
 import { Commands } from './commands.ts';
 import { indexContents, postgresContents } from './compare.ts';
@@ -55,9 +56,13 @@ async function main(keep: boolean): Promise<boolean> {
     const equal = await compareAll(servers, commands);
     say(`\n${equal ? 'All three are equal.' : 'THEY DIFFER.'} ${((Date.now() - began) / 1000).toFixed(0)} s in all.`);
     if (keep) sayHowToLook(servers, commands, daemon);
-    return equal;
-  } finally {
     if (!keep) await cleanUp();
+    return equal;
+  } catch (error) {
+    deferRemoval();
+    await cleanUp();
+    say(`\nIt failed. Data and logs are kept in ${settleFolders(true).join(' ')}`);
+    throw error;
   }
 }
 

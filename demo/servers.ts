@@ -1,7 +1,8 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startElasticsearch, type ElasticsearchServer } from '../test/support/elasticsearch.ts';
+import { removeFolder } from '../test/support/folders.ts';
 import { startPostgres, type PostgresServer } from '../test/support/postgres.ts';
 
 /** The demo's three nodes and the folder with its pgrep.json. */
@@ -39,7 +40,7 @@ export async function startServers(keep: boolean): Promise<DemoServers> {
     remoteUrl,
     async [Symbol.asyncDispose]() {
       await Promise.all([local, remote, es].map((server) => server[Symbol.asyncDispose]()));
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder(folder);
     },
   };
 }
