@@ -41,7 +41,7 @@ async function ensurePosition(app: App, source: Session, route: Route): Promise<
 async function copyWithLink(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
   await using session = await LinkSession.open({ source: route.source, target: route.target }, app.connections(route));
   await session.target.prepare([route], signal);
-  return copyRoute(
+  return await copyRoute(
     session,
     {
       route,

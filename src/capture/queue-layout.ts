@@ -29,8 +29,8 @@ export interface QueueColumn {
 }
 
 /**
- * Decides for the whole table: packed unless a key column is itself an array (arrays of arrays need equal lengths) or has no
- * array type. Packed columns hold what a domain is made of; unpacked ones have exactly the type of the key column.
+ * Decides for the whole table: packed unless a key column is itself an array (arrays of arrays need equal lengths), a composite
+ * (unnest would spread it over several columns) or has no array type. Packed columns hold what a domain is made of; unpacked ones have exactly the type of the key column.
  */
 export function queueLayout(description: TableDescription, key: readonly string[]): QueueLayout {
   const columns = key.map((name) => keyColumn(description, name));
@@ -46,7 +46,7 @@ export function keyColumn(description: TableDescription, name: string): ColumnDe
 }
 
 function packable(type: TypeDescription): boolean {
-  return type.kind !== 'array' && type.hasArray;
+  return type.kind !== 'array' && type.kind !== 'composite' && type.hasArray;
 }
 
 function queueColumn(column: ColumnDescription, place: number, packed: boolean): QueueColumn {

@@ -15,10 +15,13 @@ export interface LinkReport {
 export async function reportLink(session: Session, target: string, report: LinkReport): Promise<void> {
   await session.query(
     `insert into pgrep.link_state as l (target, state, last_error, rate, catching_up, confirmed, confirmed_at)
-     values ($1, coalesce($2, 'new'), $3, coalesce($5, 0), coalesce($6, false), $7::pg_snapshot, case when $7 is not null then pg_catalog.now() end)
-     on conflict (target) do update set state = coalesce($2, l.state), last_error = case when $4 then $3 else l.last_error end,
-       rate = coalesce($5, l.rate), catching_up = coalesce($6, l.catching_up), confirmed = coalesce($7::pg_snapshot, l.confirmed),
-       confirmed_at = case when $7 is not null then pg_catalog.now() else l.confirmed_at end, updated_at = pg_catalog.now()`,
+     values ($1, coalesce($2::text, 'new'), $3::text, coalesce($5::double precision, 0), coalesce($6::boolean, false), $7::pg_snapshot,
+       case when $7::pg_snapshot is not null then pg_catalog.now() end)
+     on conflict (target) do update set state = coalesce($2::text, l.state),
+       last_error = case when $4::boolean then $3::text else l.last_error end,
+       rate = coalesce($5::double precision, l.rate), catching_up = coalesce($6::boolean, l.catching_up),
+       confirmed = coalesce($7::pg_snapshot, l.confirmed),
+       confirmed_at = case when $7::pg_snapshot is not null then pg_catalog.now() else l.confirmed_at end, updated_at = pg_catalog.now()`,
     [
       target,
       report.state ?? null,

@@ -49,7 +49,6 @@ async function serveSource(source: SupervisedSource, signal: AbortSignal): Promi
   });
   try {
     while (!lost.aborted) {
-      const seen = doorbell.rung;
       const links = (await loadLinks(leases, source.source)).filter((link) => source.serves(link));
       for (const link of links) if (!running.has(link.target)) running.set(link.target, start(source, { link, leases, doorbell }, lost));
       for (const [target, link] of running) {
@@ -58,9 +57,7 @@ async function serveSource(source: SupervisedSource, signal: AbortSignal): Promi
         await link.ended;
         running.delete(target);
       }
-      await doorbell.wait(seen, discoverMs, lost);
-      // A doorbell that rings for every change must not make this loop as busy as the links.
-      await pause(settleMs, lost);
+      await pause(discoverMs, lost);
     }
   } finally {
     for (const link of running.values()) link.stop.abort();
@@ -92,6 +89,5 @@ function start(
   return { stop, ended };
 }
 
-// New links are looked for this often at the latest, and at most this often.
+// New links are looked for this often.
 const discoverMs = 1_000;
-const settleMs = 500;

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { captureDrift, repairCapture } from '../../src/capture/repair-capture.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicatorName } from '../../src/core/replicator-name.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';

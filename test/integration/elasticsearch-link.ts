@@ -33,7 +33,7 @@ export class ElasticsearchLink implements AsyncDisposable {
   readonly signal = AbortSignal.timeout(120_000);
 
   private constructor(url: string, state: Session, reader: Session, target: Target) {
-    this.url = url;
+    this.url = url.replace(/\/$/, '');
     this.state = state;
     this.reader = reader;
     this.target = target;
@@ -155,6 +155,7 @@ export class ElasticsearchLink implements AsyncDisposable {
     await this.http('POST', `/${index}/_refresh`);
     const body = { size: 10_000, version: true };
     const answer = (await this.http('POST', `/${index}/_search`, body)) as unknown as { hits: { hits: Found[] } };
+    if (!('hits' in answer)) throw new Error(`the search of ${index} failed: ${JSON.stringify(answer)}`);
     return answer.hits.hits.sort((a, b) => (a._id < b._id ? -1 : 1));
   }
 
