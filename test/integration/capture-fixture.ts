@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import pg from 'pg';
+import { expect } from 'vitest';
 import { installCapture, type Capture } from '../../src/capture/install-capture.ts';
 import type { TableName } from '../../src/core/route.ts';
 import { ident, tableIdent } from '../../src/db/quote.ts';
@@ -89,4 +90,11 @@ export class CapturedTable {
     const { markers = 0, total = 0 } = counts.rows[0] ?? {};
     return { queued: rows.map((row) => row.key).sort(), markers, queueRows: total };
   }
+}
+
+/** Runs the statements and expects that exactly the changed keys were queued, some at least. */
+export async function exactly(table: CapturedTable, work: string): Promise<void> {
+  const { changed, queued } = await table.during(work);
+  expect(changed).not.toEqual([]);
+  expect(queued).toEqual(changed);
 }

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { captureDrift, repairCapture } from '../../src/capture/repair-capture.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
-import { CapturedTable, never, newDatabase } from './capture-fixture.ts';
+import { CapturedTable, exactly, never, newDatabase } from './capture-fixture.ts';
 
 describe.each([18, 14] as const)('G1: partitioned tables on PostgreSQL %i', (version) => {
   let server: PostgresServer;
@@ -27,12 +27,6 @@ describe.each([18, 14] as const)('G1: partitioned tables on PostgreSQL %i', (ver
       create table ${name}_high_a partition of ${name}_high for values from (100) to (200);
       insert into ${name} select i * 10, 'k' || i, 'info' from generate_series(0, 19) i`);
     return CapturedTable.of(db, name);
-  }
-
-  async function exactly(table: CapturedTable, work: string): Promise<void> {
-    const { changed, queued } = await table.during(work);
-    expect(changed).not.toEqual([]);
-    expect(queued).toEqual(changed);
   }
 
   async function kinds(table: CapturedTable): Promise<readonly string[]> {

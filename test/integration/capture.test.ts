@@ -2,14 +2,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicatorName } from '../../src/core/replicator-name.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
-import { CapturedTable, newDatabase } from './capture-fixture.ts';
-
-/** Runs the statements and expects that exactly the changed keys were queued, some at least. */
-async function exactly(table: CapturedTable, work: string): Promise<void> {
-  const { changed, queued } = await table.during(work);
-  expect(changed).not.toEqual([]);
-  expect(queued).toEqual(changed);
-}
+import { CapturedTable, exactly, newDatabase } from './capture-fixture.ts';
 
 describe.each([18, 14] as const)('G1: on PostgreSQL %i', (version) => {
   let server: PostgresServer;
