@@ -82,7 +82,7 @@ export async function oldestRecords(session: Session, target: string, options: {
  */
 export async function removeSettled(session: Session, settled: readonly DueRecord[]): Promise<void> {
   await session.query(
-    `delete from pgrep.sync_err_rec e using pg_catalog.unnest($1::bigint[], $2::bigint[]) as s (id, touched)
+    `delete from pgrep.sync_err_rec e using rows from (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) as s (id, touched)
      where e.id = s.id and e.touched = s.touched`,
     [settled.map((record) => record.id), settled.map((record) => record.touched)],
   );
