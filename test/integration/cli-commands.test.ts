@@ -129,6 +129,8 @@ describe('a table from init to uninstall, by the built command', () => {
     const [record] = (await json('errors', 'list')) as readonly Record<string, unknown>[];
     expect(record).toMatchObject({ table_name: 'loc_test', dst_server: 'remote', key: ['2001', 'y'], reason: '23514' });
     expect((await pgrep('errors', 'show', String(record?.id))).stdout).toContain('statement at remote:');
+    const planned = await pgrep('retry-errors', '--dry-run');
+    expect([planned.code, planned.stdout]).toEqual([0, expect.stringContaining('Would try 1 record of remote')]);
     const retried = await pgrep('retry-errors', '--limit', '500');
     expect(retried).toMatchObject({
       code: 3,

@@ -31,17 +31,25 @@ export const retryErrorsCommand: Command = {
       dryRun: context.dryRun,
     };
     const result = await context.withApp(async (app) => await retryErrors(app, options, context.signal));
-    printResult(context, result, () => formatRetried(result, context));
+    printResult(context, result, () =>
+      context.dryRun ? formatPlan(result, options.limit, context) : formatRetried(result, context),
+    );
+    if (context.dryRun) return 0;
     const left = to === undefined ? result.remainingTotal : result.remaining.length;
     return left === 0 ? 0 : errorCodes.no;
   },
 };
 
+function formatPlan({ target, remaining }: RetryResult, limit: number, context: Context): string {
+  if (target === null) return 'No rows are held.\n';
+  const due = remaining.slice(0, limit);
+  return `Would try ${count(due.length, 'record')} of ${target} again:\n\n${formatErrorTable(due, context.console.columns)}`;
+}
+
 function formatRetried(result: RetryResult, context: Context): string {
   const { target, tried, succeeded, remaining, remainingTotal } = result;
   if (target === null) return remainingTotal === 0 ? 'No rows are held.\n' : othersRemain(remainingTotal);
   const records = formatErrorTable(remaining, context.console.columns);
-  if (context.dryRun) return `Would try ${count(tried, 'record')} of ${target} again.\n${records}`;
   const head = `Tried ${count(tried, 'record')} of ${target}: ${succeeded} succeeded, ${tried - succeeded} did not.\n`;
   const others = remainingTotal - remaining.length;
   if (remaining.length === 0) return head + othersRemain(others);
