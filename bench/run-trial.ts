@@ -43,8 +43,15 @@ export async function runTrial(stage: Stage, appointment: Appointment, number: n
       await removePlace(stage, place);
     }
   } catch (error) {
-    return { ...about, figures: {}, failed: error instanceof Error ? error.message : String(error) };
+    return { ...about, figures: {}, failed: describe(error) };
   }
+}
+
+/** An error's message; of one that happened while another's work was being cleaned up, the first one's too. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('suppressed' in error && 'error' in error) return `${describe(error.suppressed)}; then ${describe(error.error)}`;
+  return error.message;
 }
 
 async function measure(stage: Stage, appointment: Appointment, place: Place): Promise<Figures> {
