@@ -15,16 +15,20 @@ export function liveName(table: TargetTable): string {
   return `pg_temp.pgrep_live_${table.route.id}`;
 }
 
-/** DDL of a stage; it lives as long as the session, so that no batch touches the catalog. Types are bare: lengths are checked at the merge. */
+/**
+ * DDL of a stage; it lives as long as the session, so that no batch touches the catalog. Types are bare: lengths are checked at
+ * the merge. Not `on commit delete rows`: that truncates heap, TOAST table and its index at each commit, 0.9 ms where deleting
+ * one row takes 0.2 (18, one row, whole transaction, tenth percentile).
+ */
 export function createStageSql(table: TargetTable): string {
   const columns = table.columns.map((column) => `${column.stage} ${stageType(column)}`);
-  return `create temp table if not exists ${bare(stageName(table))} (live boolean, ${columns.join(', ')}) on commit delete rows;`;
+  return `create temp table if not exists ${bare(stageName(table))} (live boolean, ${columns.join(', ')});`;
 }
 
 /** DDL of the table of live keys. */
 export function createLiveSql(table: TargetTable): string {
   const columns = keyOf(table).map((column) => `${column.stage} ${stageType(column)}`);
-  return `create temp table if not exists ${bare(liveName(table))} (${columns.join(', ')}) on commit delete rows;`;
+  return `create temp table if not exists ${bare(liveName(table))} (${columns.join(', ')});`;
 }
 
 // `create temp table` takes the name without schema.

@@ -1,17 +1,30 @@
-import { deleteSql, insertSql, mergeSql, sweepSql, updateSql } from './apply-sql.ts';
+import { deleteSql, insertSql, liveName, mergeSql, stageName, sweepSql, updateSql } from './apply-sql.ts';
 import type { StagedTable } from './stage.ts';
 import type { TargetTable } from './target-table.ts';
 
+export interface FastOptions {
+  /** Few rows: statements are prepared, and go by index. */
+  readonly small: boolean;
+  /** The server knows MERGE (15 and later). */
+  readonly mergeable: boolean;
+}
+
 /**
- * The statements that merge what is staged and commit, to be sent in one round trip. `tables` are in foreign-key order,
- * parents first. Any row's error fails the whole; the caller then applies carefully.
+ * The statements that merge what is staged, in order. `tables` are in foreign-key order, parents first. Any row's error fails the
+ * whole; the caller then applies carefully.
  */
-export function fastApplySql(tables: readonly StagedTable[], options: { small: boolean; mergeable: boolean }): string {
+export function fastStatements(tables: readonly StagedTable[], options: FastOptions): readonly string[] {
   const statements = tables.every(({ table }) => options.mergeable && oneStatement(table, tables))
     ? tables.map(({ table }) => mergeSql(table, true))
     : inSteps(tables, options.mergeable);
   const sweeps = tables.flatMap(({ table, changed }) => (changed.sweep ? [sweepSql(table)] : []));
-  return [...(options.small ? [] : [byCost]), ...sweeps, ...statements, 'commit'].join(';\n');
+  return [...(options.small ? [] : [byCost]), ...sweeps, ...statements];
+}
+
+/** Statements that empty the stages: row by row after few rows, by TRUNCATE (new files, some catalog rows) after many. */
+export function emptyStages(tables: readonly StagedTable[], truncate: boolean): readonly string[] {
+  if (truncate) return [`truncate ${tables.flatMap(({ table }) => [stageName(table), liveName(table)]).join(', ')}`];
+  return tables.map(({ table }) => `delete from ${stageName(table)}`);
 }
 
 // A large batch is better merged by hash join than by 200,000 index probes; the planner sees the stage's size and decides.

@@ -7,8 +7,9 @@ import type { Applied, Batch, LinkPosition, Target } from '../target.ts';
 import { createLiveSql, createStageSql, sweepSql } from './apply-sql.ts';
 import { applyCarefully } from './careful-apply.ts';
 import { openTargetConnection, type TargetConnection } from './connection.ts';
-import { fastApplySql } from './fast-apply.ts';
+import { emptyStages, fastStatements } from './fast-apply.ts';
 import { markSql, readPosition } from './position-store.ts';
+import { PreparedStatements } from './prepared-statements.ts';
 import { fillStage, type StagedTable } from './stage.ts';
 import { parentsFirst } from './table-order.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
@@ -72,6 +73,8 @@ class PostgresTarget implements Target {
   readonly #session: SessionFacts;
   #tables: ReadonlyMap<string, TargetTable> = new Map();
   readonly #staged = new Set<string>();
+  readonly #prepared = new PreparedStatements();
+  #smallBatches = 0;
 
   constructor(options: PostgresTargetOptions, connection: TargetConnection, session: SessionFacts) {
     this.#options = options;
@@ -85,7 +88,7 @@ class PostgresTarget implements Target {
       for (const route of routes) tables.push(await readTargetTable(this.#connection, route));
       // Stage tables of changed routes are made anew; prepared merges go with them.
       const stale = [...this.#staged].map((id) => `drop table if exists pg_temp.pgrep_stage_${id}, pg_temp.pgrep_live_${id};`);
-      if (stale.length > 0) await this.#connection.script(['deallocate all;', ...stale].join('\n'));
+      if (stale.length > 0) await this.#connection.script([`${this.#prepared.forget()};`, ...stale].join('\n'));
       this.#staged.clear();
       this.#tables = new Map(parentsFirst(tables).map((table) => [table.route.id, table]));
     });
@@ -118,7 +121,7 @@ class PostgresTarget implements Target {
       return await this.#applyFast(batch, tables);
     } catch (error) {
       if (this.#connection.closed || error instanceof PgrepError || failureKind(error) !== 'row') throw error;
-      await this.#connection.script('rollback');
+      await this.#connection.script(`rollback; ${this.#prepared.forget()}`);
       return this.#applyCarefully(batch, tables);
     }
   }
@@ -127,7 +130,12 @@ class PostgresTarget implements Target {
     const staged = await this.#begin(batch, tables, 'set constraints all deferred');
     if (!staged) return notCommitted;
     const small = tables.every(({ changed }) => changed.small && !changed.sweep);
-    await this.#connection.script(fastApplySql(tables, { small, mergeable: this.#session.version >= 150000 }));
+    const statements = fastStatements(tables, { small, mergeable: this.#session.version >= 150000 });
+    this.#smallBatches = small ? this.#smallBatches + 1 : 0;
+    const truncate = !small || this.#smallBatches % truncateEvery === 0;
+    const empty = emptyStages(tables, truncate);
+    const all = small ? [...this.#prepared.executes(statements), ...(truncate ? empty : this.#prepared.executes(empty))] : [...statements, ...empty];
+    await this.#connection.script([...all, 'commit'].join(';\n'));
     return { committed: true, keys: 0, held: 0 };
   }
 
@@ -137,7 +145,7 @@ class PostgresTarget implements Target {
     for (const { table, changed } of tables) if (changed.sweep) await this.#connection.script(sweepSql(table));
     const refused = await applyCarefully(this.#connection, tables.map(({ table }) => table), this.#session.replica); // prettier-ignore
     if (refused.length > 0) await batch.hold(refused);
-    await this.#connection.script('commit');
+    await this.#connection.script([...emptyStages(tables, true), 'commit'].join(';\n'));
     return { committed: true, keys: 0, held: refused.length };
   }
 
@@ -177,5 +185,8 @@ class PostgresTarget implements Target {
     }
   }
 }
+
+// Deleted rows leave line pointers behind; a TRUNCATE now and then keeps a stage at a few pages.
+const truncateEvery = 500;
 
 const notCommitted: Applied = { committed: false, keys: 0, held: 0 };
