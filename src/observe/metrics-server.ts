@@ -13,6 +13,8 @@ export interface Page {
 export interface Health {
   readonly healthy: boolean;
   readonly links: readonly { readonly source: string; readonly target: string; readonly state: string }[];
+  /** Nodes that did not answer; the links that start there are not in `links`. */
+  readonly unreachable: readonly string[];
 }
 
 export interface MetricsServerOptions {

@@ -38,7 +38,7 @@ describe('the metrics server', () => {
     host: '127.0.0.1',
     logger: silentLogger,
     metrics: () => Promise.resolve({ type: 'text/plain', text: 'pgrep_held 0\n' }),
-    health: () => Promise.resolve({ healthy: true, links }),
+    health: () => Promise.resolve({ healthy: true, links, unreachable: [] }),
   };
 
   test('serves /metrics and /health and nothing else', async () => {
@@ -46,14 +46,14 @@ describe('the metrics server', () => {
     const at = `http://127.0.0.1:${server.port}`;
     expect(await (await fetch(`${at}/metrics`)).text()).toBe('pgrep_held 0\n');
     const health = await fetch(`${at}/health`);
-    expect([health.status, await health.json()]).toEqual([200, { healthy: true, links }]);
+    expect([health.status, await health.json()]).toEqual([200, { healthy: true, links, unreachable: [] }]);
     expect((await fetch(`${at}/other`)).status).toBe(404);
   });
 
   test('answers 503 when a link has stopped and when the state cannot be read', async () => {
     await using server = await openMetricsServer({
       ...options,
-      health: () => Promise.resolve({ healthy: false, links }),
+      health: () => Promise.resolve({ healthy: false, links, unreachable: [] }),
       metrics: () => Promise.reject(new Error('no connection')),
     });
     const at = `http://127.0.0.1:${server.port}`;

@@ -3,6 +3,7 @@ import type { StatusResult } from '../../app/results.ts';
 import { runDaemon } from '../../app/run.ts';
 import { status } from '../../app/status.ts';
 import { openMetricsServer } from '../../observe/metrics-server.ts';
+import type { Health } from '../../observe/metrics-server.ts';
 import { createMetrics } from '../../observe/metrics.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import type { Command, Context } from '../command.ts';
@@ -50,19 +51,24 @@ async function serveMetrics(
 ): Promise<AsyncDisposable | null> {
   const port = input.number('metrics-port', 0);
   if (port === undefined) return null;
-  const links = async (): Promise<StatusResult['links']> => (await status(app, context.signal)).links;
   const logger = context.logger();
   const server = await openMetricsServer({
     port,
     host: input.text('metrics-host') ?? '127.0.0.1',
-    metrics: async () => ({ type: metrics.contentType, text: await metrics.page(await links()) }),
-    health: async () => {
-      const all = (await links()).map(({ source, target, state }) => ({ source, target, state }));
-      // A link that backs off from a target that is down does what it should; one that stopped needs a person.
-      return { healthy: all.every(({ state }) => state !== 'stopped' && state !== 'no daemon'), links: all };
-    },
+    metrics: async () => ({
+      type: metrics.contentType,
+      text: await metrics.page((await status(app, context.signal)).links),
+    }),
+    health: async () => healthOf(await status(app, context.signal)),
     logger,
   });
   logger.info({ port: server.port }, 'serving /metrics and /health');
   return server;
+}
+
+// A link that backs off from a node that is down does what it should; one that stopped needs a person.
+function healthOf({ links, unreachable }: StatusResult): Health {
+  const shown = links.map(({ source, target, state }) => ({ source, target, state }));
+  const healthy = shown.every(({ state }) => state !== 'stopped' && state !== 'no daemon');
+  return { healthy, links: shown, unreachable };
 }
