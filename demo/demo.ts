@@ -82,6 +82,7 @@ async function workThroughAnOutage({ localUrl, es }: DemoServers, commands: Comm
   heading('An application writes; Elasticsearch is stopped in the middle and started again');
   await using workload = new Workload(localUrl, 2);
   const began = Date.now();
+  let started = false;
   const until = async (second: number): Promise<void> => {
     while (Date.now() - began < second * 1000) await showState(workload, commands, began);
   };
@@ -90,13 +91,22 @@ async function workThroughAnOutage({ localUrl, es }: DemoServers, commands: Comm
   endProgress();
   say('Elasticsearch is down. The application and the other link do not notice:');
   await until(11);
-  const starting = es.start();
+  const starting = es.start().finally(() => {
+    started = true;
+  });
+  // Awaited below; until then a failure must not end the process by itself.
+  starting.catch(() => undefined);
   endProgress();
   say('Elasticsearch is starting:');
-  await Promise.all([starting, until(20)]);
+  await until(20);
   await workload.stop();
-  await showState(workload, commands, began);
+  while (!started) await showState(workload, commands, began);
+  await starting;
   endProgress();
+  const { inserted, updated, moved, deleted } = workload.written;
+  say(
+    `Rows: ${grouped(inserted)} inserted, ${grouped(updated)} updated, ${moved} given another key, ${deleted} deleted.`,
+  );
   await commands.show(['wait', '--timeout', '60']);
   await commands.show(['status']);
 }
@@ -108,12 +118,12 @@ interface StatusAnswer {
 async function showState({ written }: Workload, commands: Commands, began: number): Promise<void> {
   const { links } = (await commands.ask(['status'])) as StatusAnswer;
   const { inserted, updated, moved, deleted } = written;
-  const changes = `${grouped(inserted)} inserted, ${grouped(updated)} updated, ${moved} moved, ${deleted} deleted`;
   const behind = links.map(
     ({ target, state, lagKeys }) => `${target} ${state}, ${lagKeys === null ? '?' : grouped(lagKeys)} behind`,
   );
-  progress(`${((Date.now() - began) / 1000).toFixed(0).padStart(4)} s  ${changes} | ${behind.join(' | ')}`);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  const seconds = ((Date.now() - began) / 1000).toFixed(0).padStart(3);
+  progress(`${seconds} s  ${grouped(inserted + updated + moved + deleted)} changes | ${behind.join(' | ')}`);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
 }
 
 /** A row that remote's check constraint refuses is held; all others flow on. Once the constraint is gone, it is retried. */

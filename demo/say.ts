@@ -10,7 +10,8 @@ export function say(text: string): void {
 
 /** A line that the next one replaces on a terminal; elsewhere plain lines. */
 export function progress(text: string): void {
-  process.stdout.write(process.stdout.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
+  const { isTTY, columns } = process.stdout;
+  process.stdout.write(isTTY ? `\r\x1b[2K${text.slice(0, columns - 1)}` : `${text}\n`);
 }
 
 /** Ends a line that `progress` left open. */

@@ -38,7 +38,7 @@ export class Workload implements AsyncDisposable {
     try {
       while (!this.stopping) {
         await this.transaction(client, writer);
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        await new Promise((resolve) => setTimeout(resolve, 40));
       }
     } finally {
       await client.end();
