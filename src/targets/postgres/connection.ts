@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import postgres from 'postgres';
 import { replicatorName } from '../../core/replicator-name.ts';
+import { after } from '../../core/timing.ts';
 import { pinnedSettings } from '../../db/pinned-settings.ts';
 import { nodeFailure, type PostgresAddress } from '../../db/session.ts';
 
@@ -30,12 +31,15 @@ export interface TargetConnection {
 /** Connects to a target. Nagle's algorithm is off: with it a small COPY took 90 ms from commit to visible, without it 6. */
 export async function openTargetConnection(address: PostgresAddress): Promise<TargetConnection> {
   let socket: Socket | undefined;
+  const waiting = new Set<Reject>();
   const openSocket = async ({ host, port, path }: SocketOptions): Promise<Socket> => {
     // A second call is the driver's reconnect: refused, see TargetConnection.
     if (socket !== undefined) throw connectionClosed();
     socket = path ? connect({ path }) : connect({ host: host[0] ?? 'localhost', port: port[0] ?? 5432 });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 10_000);
+    // A turn later, so that the driver, where it knows more of the reason, is first.
+    socket.once('close', () => after(0, () => waiting.forEach((reject) => reject(connectionClosed())))); // prettier-ignore
     await connected(socket);
     return socket;
   };
@@ -53,7 +57,7 @@ export async function openTargetConnection(address: PostgresAddress): Promise<Ta
     types: {},
   };
   const sql = postgres(address.url, options as unknown as postgres.Options<Record<string, never>>);
-  const connection = new PostgresJsConnection(address.node, sql, () => socket);
+  const connection = new PostgresJsConnection({ node: address.node, sql, socket: () => socket, waiting });
   try {
     await connection.script('select 1');
   } catch (error) {
@@ -62,6 +66,8 @@ export async function openTargetConnection(address: PostgresAddress): Promise<Ta
   }
   return connection;
 }
+
+type Reject = (error: unknown) => void;
 
 interface SocketOptions {
   readonly host: readonly string[];
@@ -84,11 +90,13 @@ class PostgresJsConnection implements TargetConnection {
   readonly #node: string;
   readonly #sql: postgres.Sql;
   readonly #socket: () => Socket | undefined;
+  readonly #waiting: Set<Reject>;
 
-  constructor(node: string, sql: postgres.Sql, socket: () => Socket | undefined) {
-    this.#node = node;
-    this.#sql = sql;
-    this.#socket = socket;
+  constructor(parts: { node: string; sql: postgres.Sql; socket: () => Socket | undefined; waiting: Set<Reject> }) {
+    this.#node = parts.node;
+    this.#sql = parts.sql;
+    this.#socket = parts.socket;
+    this.#waiting = parts.waiting;
   }
 
   get closed(): boolean {
@@ -96,13 +104,31 @@ class PostgresJsConnection implements TargetConnection {
   }
 
   async script(text: string): Promise<readonly TargetRow[]> {
-    const result: unknown = await this.#sql.unsafe(text).simple();
+    const result: unknown = await this.#unlessClosed(() => this.#sql.unsafe(text).simple());
     const list = Array.isArray(result) && Array.isArray(result[0]) ? (result as TargetRow[][]) : [result as TargetRow[]];
     return list.flat();
   }
 
   async copyIn(text: string): Promise<Writable> {
-    return this.#sql.unsafe(text).writable();
+    return this.#unlessClosed(() => this.#sql.unsafe(text).writable());
+  }
+
+  /**
+   * When the connection is lost the driver answers one call; those queued behind it wait for a reconnect that never comes.
+   * So nothing is begun on a closed socket, and what is under way ends with it.
+   */
+  async #unlessClosed<Result>(begin: () => PromiseLike<Result>): Promise<Result> {
+    if (this.#socket()?.destroyed) throw connectionClosed();
+    let stop: Reject = () => undefined;
+    try {
+      return await new Promise<Result>((resolve, reject) => {
+        stop = reject;
+        this.#waiting.add(stop);
+        begin().then(resolve, reject);
+      });
+    } finally {
+      this.#waiting.delete(stop);
+    }
   }
 
   failure(error: unknown): unknown {
