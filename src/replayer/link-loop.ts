@@ -1,4 +1,5 @@
 import type { Logger } from '../core/logger.ts';
+import { parseSnapshot } from '../core/position.ts';
 import { monotonicMs, pause } from '../core/timing.ts';
 import { takeRetryRequests, wakeMissingParents } from '../failures/error-records.ts';
 import type { Doorbell } from '../queue/doorbell.ts';
@@ -30,6 +31,8 @@ interface LoopState {
   unflushed: boolean;
   lastReportMs: number;
   lastWakeMs: number;
+  /** How long the next wait for the doorbell may take while transactions are open that may not ring it. */
+  waitMs: number;
 }
 
 /**
@@ -51,6 +54,7 @@ export class LinkLoop {
     unflushed: false,
     lastReportMs: 0,
     lastWakeMs: 0,
+    waitMs: firstWaitMs,
   };
 
   constructor(parts: { session: LinkSession; doorbell: Doorbell; settings: LoopSettings; observer: LoopObserver; logger: Logger }) {
@@ -106,7 +110,8 @@ export class LinkLoop {
   /** Under a steady stream: rest, and let the triggers be. After a lone change: go straight to waiting. */
   async #afterBatch(outcome: BatchOutcome, ms: number, doorbell: boolean, signal: AbortSignal): Promise<void> {
     if (outcome.catchingUp) return;
-    if (this.#state.busy > 2 && doorbell) await this.#doorbell.clear();
+    if (this.#state.busy < steadyBatches) return;
+    if (doorbell) await this.#doorbell.clear();
     await pause(restMs(ms), signal);
   }
 
@@ -139,9 +144,16 @@ export class LinkLoop {
     }
     if (state.unflushed && isFlushDue(monotonicMs(), state.lastFlushMs)) return this.#flush(peek, signal);
     state.busy = 0;
-    // Set after the look: look once more before waiting, or a commit in between would go unheard.
-    if (!peek.doorbell) return this.#doorbell.set();
-    await this.#doorbell.wait(seen, this.#settings.pollMs, signal);
+    if (!peek.doorbell) {
+      // Set after the look: look once more before waiting, or a commit in between would go unheard.
+      state.waitMs = firstWaitMs;
+      return this.#doorbell.set();
+    }
+    // A transaction that wrote before the doorbell was set and is still open will not ring: look for it soon, then ever less often.
+    const open = parseSnapshot(peek.snapshot).xip.length > 0;
+    const ms = open ? Math.min(state.waitMs, this.#settings.pollMs) : this.#settings.pollMs;
+    state.waitMs = ms * 2;
+    await this.#doorbell.wait(seen, ms, signal);
   }
 
   /** An empty batch whose commit is flushed, and with it all before. */
@@ -173,3 +185,7 @@ const retryLimit = 500;
 const reportMs = 1_000;
 // Rows that wait for a parent are tried at most this often under load.
 const wakeMs = 1_000;
+// This many batches without a wait between them are a steady stream.
+const steadyBatches = 3;
+// About the time that a commit takes.
+const firstWaitMs = 5;
