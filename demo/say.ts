@@ -11,7 +11,7 @@ export function say(text: string): void {
 /** A line that the next one replaces on a terminal; elsewhere plain lines. */
 export function progress(text: string): void {
   const { isTTY, columns } = process.stdout;
-  process.stdout.write(isTTY ? `\r\x1b[2K${text.slice(0, columns - 1)}` : `${text}\n`);
+  process.stdout.write(isTTY ? `\r\x1b[2K${text.slice(0, columns > 0 ? columns - 1 : undefined)}` : `${text}\n`);
 }
 
 /** Ends a line that `progress` left open. */
