@@ -37,7 +37,7 @@ beforeEach(async () => {
   link = await ElasticsearchLink.open(postgres.url('source'), {
     url: stub.url,
     apiKey: 'a2V5',
-    requestTimeoutMs: 1500,
+    requestTimeoutMs: 20_000,
   });
   await link.state.script(`drop table if exists stubbed; create table stubbed (id int primary key, t text);
     insert into stubbed select g, 'x' from generate_series(1, 16) g`);

@@ -14,7 +14,8 @@ beforeAll(async () => {
   const elasticsearch = await sharedElasticsearch();
   postgres = await startPostgres();
   proxy = await FaultProxy.open(Number(new URL(elasticsearch.url).port));
-  const address = { url: proxy.url(elasticsearch.url), requestTimeoutMs: 1000 };
+  // Long enough to make an index on a busy machine.
+  const address = { url: proxy.url(elasticsearch.url), requestTimeoutMs: 8000 };
   link = await ElasticsearchLink.open(await postgres.createDatabase('source'), address);
 });
 

@@ -82,7 +82,7 @@ export function fieldOf(column: Pick<ColumnDescription, 'type' | 'typmod'>): Fie
 }
 
 /** The field of a type. */
-export function fieldOfType(described: TypeDescription): FieldType {
+function fieldOfType(described: TypeDescription): FieldType {
   const type = storedType(described);
   switch (type.kind) {
     case 'base':

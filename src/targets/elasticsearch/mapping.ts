@@ -50,7 +50,7 @@ export function properties(fields: readonly IndexField[]): Readonly<Record<strin
 }
 
 /** One field's mapping. Where a value can be outside of what the index takes, it stays in `_source` and is not searched. */
-export function fieldMapping(field: FieldType): FieldMapping {
+function fieldMapping(field: FieldType): FieldMapping {
   switch (field.kind) {
     case 'boolean':
     case 'short':
