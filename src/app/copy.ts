@@ -1,19 +1,23 @@
-import { dropTablePositions } from '../copy/table-position.ts';
 import { PgrepError } from '../core/error.ts';
 import { showTable, type Route } from '../core/route.ts';
 import { monotonicMs } from '../core/timing.ts';
 import { loadRoutes } from '../db/route-store.ts';
 import { postgresNode, type App } from './open.ts';
-import { positionStore } from './position-store.ts';
+import { withCopyLease } from './copy-lease.ts';
 import type { CopyOptions, CopyProgress, CopyResult } from './results.ts';
 import { announceRoutes, restartRoute } from './route-changes.ts';
-import { runCopy } from './run-copy.ts';
+import { copyPlace, copyUnderLease, currentRoute, runCopy } from './run-copy.ts';
 
 /**
  * Goes on with interrupted copies of a table; with `restart` copies all its rows again, deleting at the target what the source lacks.
  * Throws `no` when there is nothing to go on with.
  */
-export async function copyTable(app: App, options: CopyOptions, progress: CopyProgress, signal: AbortSignal): Promise<CopyResult> {
+export async function copyTable(
+  app: App,
+  options: CopyOptions,
+  progress: CopyProgress,
+  signal: AbortSignal,
+): Promise<CopyResult> {
   const from = options.from ?? app.config.home;
   postgresNode(app.config, from);
   const session = await app.session(from);
@@ -25,29 +29,44 @@ export async function copyTable(app: App, options: CopyOptions, progress: CopyPr
   const tables: CopyResult['tables'][number][] = [];
   for (const route of todo) {
     const begun = monotonicMs();
-    const current = options.restart ? await restart(app, route) : route;
-    const copiedRows = await runCopy(app, current, progress, signal);
-    tables.push({ route: { ...current, state: 'live', sweep: false }, copiedRows, seconds: (monotonicMs() - begun) / 1000 });
+    const copiedRows = await (options.restart
+      ? restart(app, route, progress, signal)
+      : runCopy(app, route, progress, signal));
+    tables.push({
+      route: { ...route, state: 'live', sweep: false },
+      copiedRows,
+      seconds: (monotonicMs() - begun) / 1000,
+    });
   }
   return { tables };
 }
 
-async function restart(app: App, route: Route): Promise<Route> {
-  const session = await app.session(route.source);
-  await restartRoute(session, route.id, true);
-  await announceRoutes(session);
-  await dropTablePositions(await positionStore(app, route), [route.id]);
-  return { ...route, state: 'copying', sweep: true };
+async function restart(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
+  return await withCopyLease(app, copyPlace(route), async () => {
+    const session = await app.session(route.source);
+    await restartRoute(session, route.id);
+    await announceRoutes(session);
+    const current = await currentRoute(app, route);
+    return current === null ? 0 : await copyUnderLease(app, current, progress, signal);
+  });
 }
 
 function notReplicated(options: CopyOptions, from: string): PgrepError {
-  return new PgrepError('route', `${showTable(options.table)} of node ${from} is not replicated${options.to === undefined ? '' : ` to ${options.to.join(', ')}`}.`, {
-    hint: `Add it: pgrep add-table ${showTable(options.table)} --to NODE.`,
-  });
+  return new PgrepError(
+    'route',
+    `${showTable(options.table)} of node ${from} is not replicated${options.to === undefined ? '' : ` to ${options.to.join(', ')}`}.`,
+    {
+      hint: `Add it: pgrep add-table ${showTable(options.table)} --to NODE.`,
+    },
+  );
 }
 
 function nothingToCopy(options: CopyOptions): PgrepError {
-  return new PgrepError('no', `No copy of ${showTable(options.table)} was interrupted: all its rows have been copied.`, {
-    hint: 'To copy them all again, add --restart.',
-  });
+  return new PgrepError(
+    'no',
+    `No copy of ${showTable(options.table)} was interrupted: all its rows have been copied.`,
+    {
+      hint: 'To copy them all again, add --restart.',
+    },
+  );
 }

@@ -6,46 +6,70 @@ import { configuredNode, postgresNames, postgresNode, type App } from './open.ts
 import type { InitResult, PlannedSql } from './results.ts';
 
 /** Installs or upgrades the schema `pgrep` on nodes (default: every Postgres node) and gives each its node id. */
-export async function initNodes(app: App, options: { nodes?: readonly string[]; dryRun: boolean }, signal: AbortSignal): Promise<InitResult> {
+export async function initNodes(
+  app: App,
+  options: { nodes?: readonly string[]; dryRun: boolean },
+  signal: AbortSignal,
+): Promise<InitResult> {
   const results: InitResult['nodes'][number][] = [];
   const sql: PlannedSql[] = [];
+  const given = new Map<string, number>();
   for (const node of options.nodes ?? postgresNames(app.config)) {
     signal.throwIfAborted();
-    const { change, nodeId, planned } = await initNode(app, node, options.dryRun);
+    const { change, nodeId, planned } = await initNode(app, node, { dryRun: options.dryRun, given });
     results.push({ node, nodeId, change });
     sql.push(...planned.map((text) => ({ node, text })));
   }
   return { nodes: results, sql };
 }
 
-/** The nodes among `nodes` that were initialised because they were not. With `dryRun` nothing is done but the SQL is given. */
-export async function initMissing(app: App, nodes: readonly string[], dryRun: boolean): Promise<{ initialised: readonly string[]; sql: readonly PlannedSql[] }> {
-  const initialised: string[] = [];
+/** Nodes that were initialised because they were not, or with `dryRun` would be. */
+export interface InitMissing {
+  readonly initialised: readonly string[];
+  readonly nodeIds: ReadonlyMap<string, number>;
+  readonly sql: readonly PlannedSql[];
+}
+
+/** Initialises those of `nodes` that are not. With `dryRun` nothing is done but the SQL is given. Throws `schema` as `migrate` does. */
+export async function initMissing(app: App, nodes: readonly string[], dryRun: boolean): Promise<InitMissing> {
+  const given = new Map<string, number>();
   const sql: PlannedSql[] = [];
   for (const node of nodes) {
     if (configuredNode(app.config, node).kind !== 'postgres') continue;
     const session = await app.session(node);
     if ((await isMigrated(session)) && (await readSelf(session)) !== null) continue;
-    const done = await initNode(app, node, dryRun);
-    initialised.push(node);
+    const done = await initNode(app, node, { dryRun, given });
     sql.push(...done.planned.map((text) => ({ node, text })));
   }
-  return { initialised, sql };
+  return { initialised: [...given.keys()], nodeIds: given, sql };
 }
 
-async function initNode(app: App, node: string, dryRun: boolean): Promise<{ change: 'created' | 'upgraded' | 'unchanged'; nodeId: number; planned: readonly string[] }> {
+interface InitPlan {
+  readonly dryRun: boolean;
+  /** Ids that this command has given or, with `dryRun`, would have given. */
+  readonly given: Map<string, number>;
+}
+
+async function initNode(
+  app: App,
+  node: string,
+  { dryRun, given }: InitPlan,
+): Promise<{ change: 'created' | 'upgraded' | 'unchanged'; nodeId: number; planned: readonly string[] }> {
   const session = await app.session(node);
   const migrated = await migrate(session, dryRun);
   const there = migrated.change !== 'created' || !dryRun;
   const self = there ? await readSelf(session) : null;
   if (self !== null) {
     checkSelf(node, self, postgresNode(app.config, node).id);
+    given.set(node, self.nodeId);
     return { change: migrated.change, nodeId: self.nodeId, planned: migrated.sql };
   }
-  const nodeId = await freeNodeId(app, node);
+  const nodeId = await freeNodeId(app, node, given);
+  given.set(node, nodeId);
   const register = registerSql(node, nodeId);
   if (!dryRun) await session.query(register);
-  return { change: migrated.change === 'unchanged' ? 'upgraded' : migrated.change, nodeId, planned: [...migrated.sql, register] };
+  const change = migrated.change === 'unchanged' ? 'upgraded' : migrated.change;
+  return { change, nodeId, planned: [...migrated.sql, register] };
 }
 
 function registerSql(node: string, nodeId: number): string {
@@ -61,22 +85,30 @@ export async function readSelf(session: Session): Promise<{ nodeId: number; name
 
 function checkSelf(node: string, self: { nodeId: number; name: string }, wanted: number | undefined): void {
   if (self.name !== node) {
-    throw new PgrepError('config', `The database of node ${node} was initialised as node ${self.name}: one database cannot be two nodes.`, {
-      hint: `Name it ${self.name} in the configuration, or give nodes.${node}.postgres a database of its own.`,
-    });
+    throw new PgrepError(
+      'config',
+      `The database of node ${node} was initialised as node ${self.name}: one database cannot be two nodes.`,
+      {
+        hint: `Name it ${self.name} in the configuration, or give nodes.${node}.postgres a database of its own.`,
+      },
+    );
   }
   if (wanted !== undefined && wanted !== self.nodeId) {
-    throw new PgrepError('config', `Node ${node} has the id ${self.nodeId}, the configuration says ${wanted}; the id is part of every version that it wrote.`, {
-      hint: `Write "id": ${self.nodeId} into nodes.${node}, or leave it out.`,
-    });
+    throw new PgrepError(
+      'config',
+      `Node ${node} has the id ${self.nodeId}, the configuration says ${wanted}; the id is part of every version that it wrote.`,
+      {
+        hint: `Write "id": ${self.nodeId} into nodes.${node}, or leave it out.`,
+      },
+    );
   }
 }
 
 // The id that the file gives, else the lowest that neither the file nor a database of its nodes uses. Nodes that cannot be asked
 // make this unsafe, so their failure ends the command.
-async function freeNodeId(app: App, node: string): Promise<number> {
+async function freeNodeId(app: App, node: string, planned: ReadonlyMap<string, number>): Promise<number> {
   const wanted = postgresNode(app.config, node).id;
-  const used = new Map<number, string>();
+  const used = new Map([...planned].map(([name, id]) => [id, name]));
   for (const other of postgresNames(app.config).filter((name) => name !== node)) {
     const given = postgresNode(app.config, other).id;
     if (given !== undefined) used.set(given, other);
@@ -88,7 +120,9 @@ async function freeNodeId(app: App, node: string): Promise<number> {
   if (wanted !== undefined && !used.has(wanted)) return wanted;
   if (wanted !== undefined) throw takenId(node, wanted, used.get(wanted) ?? '');
   for (let id = 1; id <= 255; id += 1) if (!used.has(id)) return id;
-  throw new PgrepError('config', 'All node ids from 1 to 255 are in use.', { hint: 'Remove nodes from the configuration.' });
+  throw new PgrepError('config', 'All node ids from 1 to 255 are in use.', {
+    hint: 'Remove nodes from the configuration.',
+  });
 }
 
 function takenId(node: string, id: number, other: string): PgrepError {

@@ -21,16 +21,26 @@ export function planColumns(
   for (const name of [...Object.keys(map), ...(options.columns ?? [])]) requireColumn(description, name);
   const missing = key.find((name) => options.columns !== undefined && !options.columns.includes(name));
   if (missing !== undefined) {
-    throw new PgrepError('route', `--columns leaves out ${missing}, which is part of the key of ${showTable(description.table)}.`, {
-      hint: `Write --columns ${[...key, ...(options.columns ?? []).filter((name) => !key.includes(name))].join(',')}.`,
-    });
+    throw new PgrepError(
+      'route',
+      `--columns leaves out ${missing}, which is part of the key of ${showTable(description.table)}.`,
+      {
+        hint: `Write --columns ${[...key, ...(options.columns ?? []).filter((name) => !key.includes(name))].join(',')}.`,
+      },
+    );
   }
   const columns = description.columns
-    .filter((column) => (options.columns === undefined ? keeps(column, map[column.name] ?? column.name) : options.columns.includes(column.name)))
+    .filter((column) =>
+      options.columns === undefined
+        ? keeps(column, map[column.name] ?? column.name)
+        : options.columns.includes(column.name),
+    )
     .map((column) => routeColumn(column, map[column.name] ?? column.name));
   const twice = columns.find((column, index) => columns.findIndex((other) => other.target === column.target) !== index);
   if (twice === undefined) return columns;
-  throw new PgrepError('route', `Two columns would both be ${twice.target} at the target.`, { hint: 'Give each a name of its own with --map source=target.' });
+  throw new PgrepError('route', `Two columns would both be ${twice.target} at the target.`, {
+    hint: 'Give each a name of its own with --map source=target.',
+  });
 }
 
 function routeColumn(column: ColumnDescription, target: string): RouteColumn {
@@ -47,20 +57,50 @@ function requireColumn(description: TableDescription, name: string): void {
 
 /** Checks a row filter against its table. Throws `route` when it is not a condition over the table's own columns. */
 export async function checkFilter(session: Session, description: TableDescription, filter: string): Promise<void> {
-  let plan: unknown;
+  const [found] = JSON.parse(await explainFilter(session, description, filter)) as readonly {
+    readonly Plan: PlanNode;
+  }[];
+  if (found === undefined || readsRowsOnly(found.Plan)) return;
+  throw new PgrepError(
+    'route',
+    '--where contains a query: a row that leaves or enters the filter because another table changed would go unnoticed.',
+    { hint: 'Write a condition over the columns of the row itself.' },
+  );
+}
+
+async function explainFilter(session: Session, description: TableDescription, filter: string): Promise<string> {
   try {
-    const sql = `explain (format json, costs off) select from ${tableIdent(description.table)} where (${filter}\n)`;
-    const { rows } = await session.query(sql);
-    plan = rows[0]?.['QUERY PLAN'];
+    const rows = `select from ${tableIdent(description.table)} where (${filter}\n)`;
+    const found = await session.query(`explain (format json, costs off) ${rows}`);
+    return String(found.rows[0]?.['QUERY PLAN']);
   } catch (error) {
     if (!isSqlState(sqlState(error)) && !(error instanceof PgrepError && error.code === 'privilege')) throw error;
-    throw new PgrepError('route', `--where ${literal(filter)} cannot be used on ${showTable(description.table)}: ${error instanceof Error ? error.message : String(error)}.`, {
-      hint: 'Write an SQL condition over the columns of the source table, for example --where "pk1 > 0".',
-      cause: error,
-    });
+    const text = error instanceof Error ? error.message : String(error);
+    throw new PgrepError(
+      'route',
+      `--where ${literal(filter)} cannot be used on ${showTable(description.table)}: ${text}.`,
+      {
+        hint: 'Write an SQL condition over the columns of the source table, for example --where "pk1 > 0".',
+        cause: error,
+      },
+    );
   }
-  if (!/"(?:Subplan Name|Relation Name)"[\s\S]*"(?:Subplan Name)"/.test(String(plan))) return;
-  throw new PgrepError('route', '--where contains a query: a row that leaves or enters the filter because another table changed would go unnoticed.', {
-    hint: 'Write a condition over the columns of the row itself.',
-  });
 }
+
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Parent Relationship'?: string;
+  readonly Plans?: readonly PlanNode[];
+}
+
+// What is left of a sub-query in a plan is a join, a sub-plan or a node that makes rows of its own.
+function readsRowsOnly(node: PlanNode): boolean {
+  const part = node['Parent Relationship'];
+  if (!scans.has(node['Node Type']) || part === 'InitPlan' || part === 'SubPlan') return false;
+  return (node.Plans ?? []).every(readsRowsOnly);
+}
+
+const scans: ReadonlySet<string> = new Set([
+  'Seq Scan', 'Index Scan', 'Index Only Scan', 'Bitmap Heap Scan', 'Bitmap Index Scan', 'BitmapAnd', 'BitmapOr', 'Tid Scan',
+  'Tid Range Scan', 'Result', 'Append', 'Gather',
+]); // prettier-ignore

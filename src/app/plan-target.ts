@@ -11,6 +11,7 @@ import type { StoredRoute } from './route-changes.ts';
 
 /** A route to one target, checked but not stored. */
 export interface PlannedRoute {
+  readonly route: Route;
   readonly stored: StoredRoute;
   /** The route that is there already; null: a new one. */
   readonly existing: Route | null;
@@ -28,22 +29,25 @@ interface TargetPlanInput {
   readonly options: AddTableOptions;
 }
 
-/** Plans the route to one target and has the target check it; changes nothing at a Postgres target. */
+/** Plans the route to one target; a Postgres target checks it. Changes nothing anywhere. */
 export async function planTargetRoute(app: App, input: TargetPlanInput, signal: AbortSignal): Promise<PlannedRoute> {
   const { from, to, description, key, options } = input;
   const kind = configuredNode(app.config, to).kind;
   const existing = await existingRoute(app, input);
   const target = targetName(kind, input, existing);
-  if (existing !== null && showTable(existing.targetTable) !== showTable(target)) throw otherTarget(input, existing, target);
+  if (existing !== null && showTable(existing.targetTable) !== showTable(target))
+    throw otherTarget(input, existing, target);
   const generated = kind === 'postgres' ? await generatedColumns(app, to, target) : new Set<string>();
   const keeps = (_column: ColumnDescription, name: string): boolean => kind === 'elasticsearch' || !generated.has(name);
   const inherited = existing === null ? options : inheritedOptions(existing, options);
   const columns = planColumns(description, key, inherited, keeps);
-  const filter = options.where ?? (existing !== null && options.columns === undefined && options.map === undefined ? existing.filter : null);
+  const filter =
+    options.where ??
+    (existing !== null && options.columns === undefined && options.map === undefined ? existing.filter : null);
   const route = { id: '0', tableId: input.tableId, source: from, target: to, sourceTable: description.table, targetTable: target, key, columns, filter, state: 'copying', sweep: false, packed: input.packed } as const; // prettier-ignore
-  if (!options.dryRun || kind === 'postgres') await checkAtTarget(app, route, signal);
+  if (kind === 'postgres') await checkAtTarget(app, route, signal);
   const stored = { tableId: input.tableId, target: to, targetKind: kind, targetSchema: target.schema, targetName: target.name, columns: columns.map(({ source, target: name }) => ({ source, target: name })), filter } as const; // prettier-ignore
-  return { stored, existing, differs: existing !== null && !sameRoute(existing, stored) };
+  return { route, stored, existing, differs: existing !== null && !sameRoute(existing, stored) };
 }
 
 async function existingRoute(app: App, input: TargetPlanInput): Promise<Route | null> {
@@ -69,7 +73,11 @@ function sameRoute(existing: Route, stored: StoredRoute): boolean {
   return existing.filter === stored.filter && JSON.stringify(columns) === JSON.stringify(stored.columns);
 }
 
-function targetName(kind: 'postgres' | 'elasticsearch', { description, options }: TargetPlanInput, existing: Route | null): TableName {
+function targetName(
+  kind: 'postgres' | 'elasticsearch',
+  { description, options }: TargetPlanInput,
+  existing: Route | null,
+): TableName {
   const { table } = description;
   if (kind === 'postgres') return options.as ?? existing?.targetTable ?? table;
   return { schema: '', name: options.index ?? existing?.targetTable.name ?? defaultIndex(table) };
@@ -82,13 +90,20 @@ function defaultIndex(table: TableName): string {
 
 async function generatedColumns(app: App, node: string, table: TableName): Promise<ReadonlySet<string>> {
   const description = await findTable(await app.session(node), table);
-  return new Set((description?.columns ?? []).filter((column) => column.generated !== 'no').map((column) => column.name));
+  return new Set(
+    (description?.columns ?? []).filter((column) => column.generated !== 'no').map((column) => column.name),
+  );
 }
 
 async function checkAtTarget(app: App, route: Route, signal: AbortSignal): Promise<void> {
   const link = { source: route.source, target: route.target };
   await using target = await app.connections(link).openTarget(await app.session(route.source));
   await target.prepare([route], signal);
+}
+
+/** Has an Elasticsearch target check the route, which makes its index where that is missing; other targets have checked theirs. */
+export async function prepareIndex(app: App, planned: PlannedRoute, signal: AbortSignal): Promise<void> {
+  if (planned.stored.targetKind === 'elasticsearch') await checkAtTarget(app, planned.route, signal);
 }
 
 /** Refuses to begin a copy into a Postgres table that holds rows of its own, unless told what to do with them. */
@@ -99,9 +114,13 @@ export async function refuseFilledTarget(app: App, planned: PlannedRoute, option
   const table = { schema: stored.targetSchema, name: stored.targetName };
   const { rows } = await session.query(`select exists (select from ${tableIdent(table)}) as filled`);
   if (rows[0]?.['filled'] !== 't') return;
-  throw new PgrepError('route', `Table ${showTable(table)} of node ${stored.target} already holds rows, which a copy would overwrite.`, {
-    hint: 'If they are the same rows, add --no-copy. If they may be overwritten and, where the source lacks them, deleted, add --replace.',
-  });
+  throw new PgrepError(
+    'route',
+    `Table ${showTable(table)} of node ${stored.target} already holds rows, which a copy would overwrite.`,
+    {
+      hint: 'If they are the same rows, add --no-copy. If they may be overwritten and, where the source lacks them, deleted, add --replace.',
+    },
+  );
 }
 
 function otherTarget({ description, to }: TargetPlanInput, existing: Route, wanted: TableName): PgrepError {
@@ -109,12 +128,18 @@ function otherTarget({ description, to }: TargetPlanInput, existing: Route, want
   return new PgrepError(
     'route',
     `${showTable(description.table)} is replicated to ${name(existing.targetTable)} of ${to} already; a route cannot move to ${name(wanted)}.`,
-    { hint: `Remove it first (pgrep remove-table ${showTable(description.table)} --to ${to}; rows at the target stay), then add it again.` },
+    {
+      hint: `Remove it first (pgrep remove-table ${showTable(description.table)} --to ${to}; rows at the target stay), then add it again.`,
+    },
   );
 }
 
 /** What a dry run shows of a route: the row that is stored, and the index that would be made. */
-export function showPlannedTarget(planned: PlannedRoute, from: string, description: TableDescription): readonly PlannedSql[] {
+export function showPlannedTarget(
+  planned: PlannedRoute,
+  from: string,
+  description: TableDescription,
+): readonly PlannedSql[] {
   const { stored, existing } = planned;
   const columns = literal(JSON.stringify(stored.columns));
   const filter = stored.filter === null ? 'null' : literal(stored.filter);
@@ -128,5 +153,8 @@ values (${stored.tableId}, ${literal(stored.target)}, ${literal(stored.targetKin
   if (stored.targetKind === 'postgres') return [{ node: from, text }];
   const route = { sourceTable: description.table, targetTable: { schema: '', name: stored.targetName }, key: [], columns: stored.columns.map((column) => ({ ...column, type: '', typeOid: '0' })) }; // prettier-ignore
   const body = JSON.stringify(indexBodyFor(route, description), null, 2);
-  return [{ node: from, text }, { node: stored.target, text: `PUT /${stored.targetName}\n${body}` }];
+  return [
+    { node: from, text },
+    { node: stored.target, text: `PUT /${stored.targetName}\n${body}` },
+  ];
 }

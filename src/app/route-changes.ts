@@ -19,9 +19,18 @@ export interface StoredRoute {
 /** Adds a route in state `copying`; gives its id. */
 export async function insertRoute(session: Session, route: StoredRoute, sweep: boolean): Promise<string> {
   const { rows } = await session.query(
-    `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state, sweep)
-     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8) returning route_id`,
-    [route.tableId, route.target, route.targetKind, route.targetSchema, route.targetName, JSON.stringify(route.columns), route.filter, sweep],
+    `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state, sweep, options)
+     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8, '{"copyAnew": true}') returning route_id`,
+    [
+      route.tableId,
+      route.target,
+      route.targetKind,
+      route.targetSchema,
+      route.targetName,
+      JSON.stringify(route.columns),
+      route.filter,
+      sweep,
+    ],
   );
   return String(rows[0]?.['route_id']);
 }
@@ -29,14 +38,34 @@ export async function insertRoute(session: Session, route: StoredRoute, sweep: b
 /** Changes columns and filter of a route; its rows have to be copied again, and what it no longer holds deleted. */
 export async function changeRoute(session: Session, routeId: string, route: StoredRoute): Promise<void> {
   await session.query(
-    `update pgrep.route set columns = $2::jsonb, filter = $3, state = 'copying', sweep = true, joined = false where route_id = $1`,
+    `update pgrep.route set columns = $2::jsonb, filter = $3, state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = $1`,
     [routeId, JSON.stringify(route.columns), route.filter],
   );
 }
 
-/** Takes a route out of the batches until it has been copied again. */
-export async function restartRoute(session: Session, routeId: string, sweep: boolean): Promise<void> {
-  await session.query(`update pgrep.route set state = 'copying', sweep = $2, joined = false where route_id = $1`, [routeId, sweep]);
+/** Takes a route out of the batches until all its rows have been copied again and what it does not hold was deleted. */
+export async function restartRoute(session: Session, routeId: string): Promise<void> {
+  await session.query(
+    `update pgrep.route set state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = $1`,
+    [routeId],
+  );
+}
+
+/**
+ * True until the copy that a change of the route calls for has begun: a position that the table has from before counts for
+ * nothing. Kept with the route, so that no crash between the change and the copy lets the old position pass for the new one.
+ */
+export async function isToCopyAnew(session: Session, routeId: string): Promise<boolean> {
+  const { rows } = await session.query(
+    `select r.options ? 'copyAnew' as anew from pgrep.route r where r.route_id = $1`,
+    [routeId],
+  );
+  return rows[0]?.['anew'] === 't';
+}
+
+/** The table's position has begun; from now on an interrupted copy goes on from there. */
+export async function copyBegun(session: Session, routeId: string): Promise<void> {
+  await session.query(`update pgrep.route set options = options - 'copyAnew' where route_id = $1`, [routeId]);
 }
 
 /** The table is equal up to its own position: from now on it is in the link's batches. */

@@ -1,45 +1,84 @@
 import { copyRoute } from '../copy/copy-route.ts';
-import { beginTablePosition, moveFence, readTablePosition } from '../copy/table-position.ts';
-import { PgrepError } from '../core/error.ts';
-import { showTable, type Route } from '../core/route.ts';
-import { releaseLease, tryLease } from '../db/lease.ts';
-import type { Session } from '../db/session.ts';
+import { beginTablePosition, forgetForeignPosition, moveFence, readTablePosition } from '../copy/table-position.ts';
+import type { Route } from '../core/route.ts';
+import { loadRoutes } from '../db/route-store.ts';
+import { readOrigin } from '../queue/origin.ts';
 import { LinkSession } from '../replayer/link-session.ts';
+import { withCopyLease, type CopyPlace } from './copy-lease.ts';
 import type { App } from './open.ts';
 import { positionStore } from './position-store.ts';
 import type { CopyProgress } from './results.ts';
-import { announceRoutes, makeLive } from './route-changes.ts';
+import { announceRoutes, copyBegun, isToCopyAnew, makeLive } from './route-changes.ts';
+
+/** Where a route's copy takes place. */
+export function copyPlace(route: Route): CopyPlace {
+  return { source: route.source, target: route.target, tableId: route.tableId, table: route.sourceTable };
+}
+
+/**
+ * Finishes the copy of a route, if it is not finished or gone by now. Gives the rows copied in all, 0 when there was nothing to do.
+ * Throws `no` when somebody else copies it.
+ */
+export async function runCopy(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
+  return await withCopyLease(app, copyPlace(route), async () => {
+    // What was loaded before the lease may be done, changed or removed meanwhile.
+    const current = await currentRoute(app, route);
+    return current?.state === 'copying' ? await copyUnderLease(app, current, progress, signal) : 0;
+  });
+}
+
+/** The route as it is stored now; null: it was removed. */
+export async function currentRoute(app: App, route: Route): Promise<Route | null> {
+  const session = await app.session(route.source);
+  const { schema, name } = route.sourceTable;
+  const routes = await loadRoutes(session, route.source, { target: route.target, schema, name });
+  return routes.find((each) => each.id === route.id) ?? null;
+}
 
 /**
  * Brings a route in state `copying` to `live`: begins its position if it has none, copies from where that stands, and lets it join
- * the batches. Every step may be repeated, so a killed copy is simply run again. Gives the rows copied in all.
+ * the batches. Every step may be repeated, so a killed copy is simply run again. To be called under the copy lease.
  */
-export async function runCopy(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
+export async function copyUnderLease(
+  app: App,
+  route: Route,
+  progress: CopyProgress,
+  signal: AbortSignal,
+): Promise<number> {
+  await ensurePosition(app, route);
+  const copiedRows = await copyWithLink(app, route, progress, signal);
   const source = await app.session(route.source);
-  const lease = `copy ${route.id}`;
-  if (!(await tryLease(source, lease))) throw copying(route);
-  try {
-    await ensurePosition(app, source, route);
-    const copiedRows = await copyWithLink(app, route, progress, signal);
-    await makeLive(source, route.id);
-    await announceRoutes(source);
-    return copiedRows;
-  } finally {
-    if (!source.lost.aborted) await releaseLease(source, lease);
-  }
+  await makeLive(source, route.id);
+  await announceRoutes(source);
+  return copiedRows;
 }
 
-// The snapshot is taken after the triggers were committed: what it does not see is in the queue.
-async function ensurePosition(app: App, source: Session, route: Route): Promise<void> {
+async function ensurePosition(app: App, route: Route): Promise<void> {
+  const source = await app.session(route.source);
   const store = await positionStore(app, route);
-  if ((await readTablePosition(store, route.id)) !== null) return;
+  const anew = await isToCopyAnew(source, route.id);
+  if (!anew && (await readTablePosition(store, route.id)) !== null) return;
+  await beginPosition(app, route, false);
+}
+
+/**
+ * Begins the table's own position now: what is committed from here on is replayed when the table joins the link's batches.
+ * `copied`: nothing is to be copied.
+ */
+export async function beginPosition(app: App, route: Route, copied: boolean): Promise<void> {
+  const source = await app.session(route.source);
+  const store = await positionStore(app, route);
   await moveFence(store);
+  await forgetForeignPosition(store, await readOrigin(source));
+  // Taken after the triggers were committed: what it does not see is in the queue.
   const { rows } = await source.query('select pg_catalog.pg_current_snapshot()::text as snapshot');
-  await beginTablePosition(store, { routeId: route.id, snapshot: String(rows[0]?.['snapshot']), copied: false });
+  await beginTablePosition(store, { routeId: route.id, snapshot: String(rows[0]?.['snapshot']), copied });
+  await copyBegun(source, route.id);
 }
 
 async function copyWithLink(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
-  await using session = await LinkSession.open({ source: route.source, target: route.target }, app.connections(route));
+  const link = { source: route.source, target: route.target };
+  await using session = await LinkSession.open(link, app.connections(route));
   await session.target.prepare([route], signal);
   return await copyRoute(
     session,
@@ -52,10 +91,4 @@ async function copyWithLink(app: App, route: Route, progress: CopyProgress, sign
     },
     signal,
   );
-}
-
-function copying(route: Route): PgrepError {
-  return new PgrepError('no', `Table ${showTable(route.sourceTable)} is being copied to ${route.target} by another process.`, {
-    hint: 'Wait for it: pgrep status shows its progress.',
-  });
 }

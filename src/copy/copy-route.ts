@@ -59,10 +59,18 @@ export async function copyRoute(context: CopyContext, options: CopyRouteOptions,
 async function tablePosition(context: CopyContext, route: Route, signal: AbortSignal): Promise<TablePosition> {
   const found = (await context.target.position(signal)).tables.get(route.id);
   if (found !== undefined) return found;
-  throw new PgrepError('bug', `Table ${showTable(route.sourceTable)} has no position at ${route.target}, though it is to be copied.`);
+  throw new PgrepError(
+    'bug',
+    `Table ${showTable(route.sourceTable)} has no position at ${route.target}, though it is to be copied.`,
+  );
 }
 
-async function copyChunk(context: CopyContext, options: CopyRouteOptions, before: TablePosition, signal: AbortSignal): Promise<TablePosition> {
+async function copyChunk(
+  context: CopyContext,
+  options: CopyRouteOptions,
+  before: TablePosition,
+  signal: AbortSignal,
+): Promise<TablePosition> {
   const { route, chunkRows } = options;
   const { build } = await context.reader.open();
   // Both sides of the chunk are ranges of one index: joined by hash they cost two short scans, whatever the table's size.
@@ -77,7 +85,11 @@ async function copyChunk(context: CopyContext, options: CopyRouteOptions, before
   return next;
 }
 
-function nextPosition(route: Route, before: TablePosition, end: Readonly<Record<string, unknown>> | undefined): TablePosition {
+function nextPosition(
+  route: Route,
+  before: TablePosition,
+  end: Readonly<Record<string, unknown>> | undefined,
+): TablePosition {
   if (end === undefined) return { ...before, copied: true };
   const lastKey = route.key.map((_, index) => String(end[`k${index + 1}`]));
   return { ...before, lastKey, copiedRows: before.copiedRows + Number(end['rows']) };
@@ -120,7 +132,11 @@ async function estimateRows(session: Session, route: Route): Promise<number> {
 }
 
 function copiedElsewhere(route: Route): PgrepError {
-  return new PgrepError('no', `Table ${showTable(route.sourceTable)} is being copied to ${route.target} by another process.`, {
-    hint: 'Wait for that one (pgrep status shows it), or stop it and begin again: pgrep copy goes on where it stopped.',
-  });
+  return new PgrepError(
+    'no',
+    `Table ${showTable(route.sourceTable)} is being copied to ${route.target} by another process.`,
+    {
+      hint: 'Wait for that one (pgrep status shows it), or stop it and begin again: pgrep copy goes on where it stopped.',
+    },
+  );
 }

@@ -8,7 +8,10 @@ export interface PositionStore {
 }
 
 /** Tells where a table stands in its copy; null: it is not being copied and follows the link. */
-export async function readTablePosition(store: PositionStore, routeId: string): Promise<{ copied: boolean; copiedRows: number } | null> {
+export async function readTablePosition(
+  store: PositionStore,
+  routeId: string,
+): Promise<{ copied: boolean; copiedRows: number } | null> {
   const { rows } = await store.session.query(
     'select copied, copied_rows from pgrep.table_position where source = $1 and target = $2 and route_id = $3',
     [store.link.source, store.link.target, routeId],
@@ -29,10 +32,29 @@ export async function moveFence(store: PositionStore): Promise<void> {
 }
 
 /**
+ * Forgets a link's position when it was taken in another database than `origin`: it means nothing here. The link's other tables
+ * then ask to be copied too.
+ */
+export async function forgetForeignPosition(
+  store: PositionStore,
+  origin: { readonly systemIdentifier: string; readonly database: string },
+): Promise<void> {
+  await store.session.query(
+    `update pgrep.position set epoch = epoch + 1, snapshot = null, system_identifier = null, database = null, timeline = null
+     where source = $1 and target = $2 and system_identifier is not null
+       and (system_identifier, database) is distinct from ($3::bigint, $4::text)`,
+    [store.link.source, store.link.target, origin.systemIdentifier, origin.database],
+  );
+}
+
+/**
  * Begins a table's own position at `snapshot`: rows changed since are replayed when the table joins the link's batches.
  * `copied`: there is nothing to copy. An existing one is replaced: the copy begins anew.
  */
-export async function beginTablePosition(store: PositionStore, table: { routeId: string; snapshot: string; copied: boolean }): Promise<void> {
+export async function beginTablePosition(
+  store: PositionStore,
+  table: { routeId: string; snapshot: string; copied: boolean },
+): Promise<void> {
   await store.session.query(
     `insert into pgrep.table_position (source, target, route_id, snapshot, copied) values ($1, $2, $3, $4::pg_snapshot, $5)
      on conflict (source, target, route_id) do update set snapshot = excluded.snapshot, copied = excluded.copied, last_key = null, copied_rows = 0`,

@@ -30,7 +30,8 @@ export async function loadLinks(session: Session, source: string): Promise<reado
 }
 
 // The column list is joined with pg_attribute so that an altered type is seen; a dropped column shows as a null type.
-// A domain over a domain is resolved by the recursive step.
+// A domain over a domain is resolved by the recursive step. With -1 the type is one of any length: `bpchar`, where null gives
+// `character`, which is `character(1)` in a cast and cuts values off.
 const routeQuery = `with recursive base as (
   select t.oid, t.oid as base, t.typtype, t.typbasetype from pg_catalog.pg_type t
   union all
@@ -40,7 +41,7 @@ select r.route_id, r.table_id, r.target, r.target_nsp, r.target_table, r.filter,
   c.nsp_name, c.table_name, pg_catalog.to_json(c.key_columns)::text as key_columns,
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'source', j.value ->> 'source', 'target', j.value ->> 'target',
-      'type', pg_catalog.format_type(b.base, null), 'typeOid', b.base::text) order by j.ordinality)
+      'type', pg_catalog.format_type(b.base, -1), 'typeOid', b.base::text) order by j.ordinality)
    from pg_catalog.jsonb_array_elements(r.columns) with ordinality j
    left join pg_catalog.pg_attribute a
      on a.attrelid = c.relation and a.attname = j.value ->> 'source' and not a.attisdropped

@@ -91,7 +91,7 @@ function catalogSql(route: Route): string {
 select pg_catalog.json_build_object(
   'oid', c.oid::text, 'kind', c.relkind,
   'columns', (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'base', b.base::text,
-      'type', pg_catalog.format_type(b.base, null), 'generated', a.attgenerated <> '', 'identity', a.attidentity,
+      'type', pg_catalog.format_type(b.base, -1), 'generated', a.attgenerated <> '', 'identity', a.attidentity,
       'binary', y.typsend <> 0 and not coalesce(e.typname, y.typname) = any (${literal(`{${textOnlyTypes}}`)}::name[]) and coalesce(e.typsend, y.typsend) <> 0) order by a.attnum)
     from pg_catalog.pg_attribute a join base b on b.oid = a.atttypid and b.typtype <> 'd'
     join pg_catalog.pg_type y on y.oid = b.base
