@@ -105,7 +105,8 @@ class PostgresJsConnection implements TargetConnection {
 
   async script(text: string): Promise<readonly TargetRow[]> {
     const result: unknown = await this.#unlessClosed(() => this.#sql.unsafe(text).simple());
-    const list = Array.isArray(result) && Array.isArray(result[0]) ? (result as TargetRow[][]) : [result as TargetRow[]];
+    const list =
+      Array.isArray(result) && Array.isArray(result[0]) ? (result as TargetRow[][]) : [result as TargetRow[]];
     return list.flat();
   }
 
