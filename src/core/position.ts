@@ -29,10 +29,3 @@ export function cutSnapshot(now: Snapshot, cutoff: bigint): Snapshot {
   const xip = now.xip.filter((xid) => xid < cutoff);
   return { xmin: now.xmin < cutoff ? now.xmin : cutoff, xmax: cutoff, xip };
 }
-
-/** True when every transaction that `earlier` has seen is seen by `later`. */
-export function covers(later: Snapshot, earlier: Snapshot): boolean {
-  if (later.xmax < earlier.xmax) return false;
-  const seen = new Set(earlier.xip);
-  return later.xip.every((xid) => xid >= earlier.xmax || seen.has(xid));
-}

@@ -68,7 +68,11 @@ export async function readRecords(session: Session, ids: readonly string[]): Pro
 }
 
 /** Ids of a target's records, oldest first: those that are due, or (`all`) any. */
-export async function oldestRecords(session: Session, target: string, options: { limit: number; all: boolean }): Promise<readonly string[]> {
+export async function oldestRecords(
+  session: Session,
+  target: string,
+  options: { limit: number; all: boolean },
+): Promise<readonly string[]> {
   const { rows } = await session.query(
     `select e.id from pgrep.sync_err_rec e
      where e.dst_server = $1 and ($3 or e.next_time <= pg_catalog.clock_timestamp()) order by e.create_time, e.id limit $2`,

@@ -43,12 +43,21 @@ export class BatchReader {
   }
 
   /** Takes a snapshot and counts, up to `limitRows` queue rows a table, what has not been seen. Opens the view with protocol `snapshot`. */
-  async look(target: string, watched: readonly WatchedQueue[], limitRows: number): Promise<{ peek: Peek; build: string | null }> {
+  async look(
+    target: string,
+    watched: readonly WatchedQueue[],
+    limitRows: number,
+  ): Promise<{ peek: Peek; build: string | null }> {
     const look = await this.#lookSql(target, watched, limitRows);
     const text =
-      this.#protocol === 'snapshot' ? `${beginView};\n${look}` : `${look};\nselect pg_catalog.nextval('pgrep.build') as build`;
+      this.#protocol === 'snapshot'
+        ? `${beginView};\n${look}`
+        : `${look};\nselect pg_catalog.nextval('pgrep.build') as build`;
     const rows = (await this.#session.script(text)).flatMap((result) => result.rows);
-    const peek = readPeek(rows.find((row) => 'snapshot' in row), watched);
+    const peek = readPeek(
+      rows.find((row) => 'snapshot' in row),
+      watched,
+    );
     const build = rows.find((row) => 'build' in row)?.['build'];
     return { peek, build: typeof build === 'string' ? build : null };
   }

@@ -37,7 +37,12 @@ export interface WatchedQueue {
 export type UnseenOf = (watched: WatchedQueue) => string;
 
 /** The one statement that tells a replayer all it must know to go on; costs one index probe a table when nothing changed. */
-export function peekSql(target: string, watched: readonly WatchedQueue[], limitRows: number, unseenOf: UnseenOf): string {
+export function peekSql(
+  target: string,
+  watched: readonly WatchedQueue[],
+  limitRows: number,
+  unseenOf: UnseenOf,
+): string {
   const counts = watched.map((each) => countSql(each.queue, unseenOf(each), limitRows));
   return `select pg_catalog.pg_current_snapshot()::text as snapshot,
   (select g.last_value from pgrep.generation g) as generation,

@@ -35,7 +35,10 @@ async function passedQueues(session: Session): Promise<readonly KeptQueue[]> {
      group by r.table_id
      having pg_catalog.bool_and(r.state = 'live' and r.joined and l.confirmed is not null) order by r.table_id`,
   );
-  return rows.map((row) => ({ tableId: String(row['table_id']), confirmed: JSON.parse(String(row['confirmed'])) as readonly string[] }));
+  return rows.map((row) => ({
+    tableId: String(row['table_id']),
+    confirmed: JSON.parse(String(row['confirmed'])) as readonly string[],
+  }));
 }
 
 async function currentSlice(session: Session): Promise<number> {
@@ -73,11 +76,14 @@ function isLockFailure(error: unknown): boolean {
 /** New rows go to the emptiest other part once the current one holds any. */
 async function turnSlice(session: Session, current: number): Promise<void> {
   const sums = slices.map(
-    (slice) => `coalesce(pg_catalog.sum(pg_catalog.pg_relation_size('pgrep.queue_' || t.table_id || '_${slice}')), 0) as s${slice}`,
+    (slice) =>
+      `coalesce(pg_catalog.sum(pg_catalog.pg_relation_size('pgrep.queue_' || t.table_id || '_${slice}')), 0) as s${slice}`,
   );
   const { rows } = await session.query(`select ${sums.join(', ')} from pgrep.captured_table t`);
   const sizes = slices.map((slice) => Number(rows[0]?.[`s${slice}`] ?? 0));
   if ((sizes[current] ?? 0) === 0) return;
-  const [next] = slices.filter((slice) => slice !== current).sort((one, other) => (sizes[one] ?? 0) - (sizes[other] ?? 0));
+  const [next] = slices
+    .filter((slice) => slice !== current)
+    .sort((one, other) => (sizes[one] ?? 0) - (sizes[other] ?? 0));
   await session.query(`select pg_catalog.setval('pgrep.slice', $1)`, [next]);
 }

@@ -28,7 +28,12 @@ export interface BatchLimits {
 const smallKeys = 2_000;
 
 /** Applies what a look has found: one batch, one transaction at the target, over all tables of the link. */
-export async function applyBatch(session: LinkSession, found: { peek: Peek; build: string | null }, limits: BatchLimits, signal: AbortSignal): Promise<BatchOutcome> {
+export async function applyBatch(
+  session: LinkSession,
+  found: { peek: Peek; build: string | null },
+  limits: BatchLimits,
+  signal: AbortSignal,
+): Promise<BatchOutcome> {
   const { peek, build } = found;
   const watched = session.watched();
   const changed = watched.filter(({ queue }) => peek.changed.has(queue.tableId));
@@ -38,8 +43,14 @@ export async function applyBatch(session: LinkSession, found: { peek: Peek; buil
   const tables = await changedTables({ session, view, peek, changed, extent, small: keys <= smallKeys });
   const joined = session.live.filter((route) => session.position.tables.has(route.id)).map((route) => route.id);
   // Joining is what frees the table's queue, so it has to be flushed.
-  const mark: Mark = { kind: 'position', snapshot: extent.position, joined, durable: limits.durable || joined.length > 0 };
-  if (peek.held && !(await touchHeld(session, view, tables))) return { again: true, keys: 0, held: 0, catchingUp: false };
+  const mark: Mark = {
+    kind: 'position',
+    snapshot: extent.position,
+    joined,
+    durable: limits.durable || joined.length > 0,
+  };
+  if (peek.held && !(await touchHeld(session, view, tables)))
+    return { again: true, keys: 0, held: 0, catchingUp: false };
   const applied = await applyTables(session, { view, tables: peek.held ? tables.map(skipHeld) : tables, mark, signal });
   await session.reader.end();
   if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
@@ -57,10 +68,7 @@ export interface TableWork {
 }
 
 /** Applies tables of an open view and keeps the session's idea of the position in step. */
-export async function applyTables(
-  session: LinkSession,
-  work: TableWork,
-): Promise<Applied> {
+export async function applyTables(session: LinkSession, work: TableWork): Promise<Applied> {
   const batch: Batch = {
     epoch: session.position.epoch,
     build: work.view.build,
@@ -127,7 +135,9 @@ async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable
 /** The look saw every row only if the batch takes all of them. */
 async function isTruncated({ view, peek, extent }: ChangedScope, tableId: string, condition: string): Promise<boolean> {
   if (extent.cutoff === null) return peek.changed.get(tableId)?.truncated ?? false;
-  const rows = await view.query(`select exists (select from ${queueName(tableId)} q where ${condition} and q.truncated) as truncated`);
+  const rows = await view.query(
+    `select exists (select from ${queueName(tableId)} q where ${condition} and q.truncated) as truncated`,
+  );
   return rows[0]?.['truncated'] === 't';
 }
 

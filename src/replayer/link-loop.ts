@@ -57,7 +57,13 @@ export class LinkLoop {
     waitMs: firstWaitMs,
   };
 
-  constructor(parts: { session: LinkSession; doorbell: Doorbell; settings: LoopSettings; observer: LoopObserver; logger: Logger }) {
+  constructor(parts: {
+    session: LinkSession;
+    doorbell: Doorbell;
+    settings: LoopSettings;
+    observer: LoopObserver;
+    logger: Logger;
+  }) {
     this.#session = parts.session;
     this.#doorbell = parts.doorbell;
     this.#settings = parts.settings;
@@ -74,9 +80,14 @@ export class LinkLoop {
   /** One look and what it calls for. */
   async #turn(signal: AbortSignal): Promise<void> {
     const seen = this.#doorbell.rung;
-    const found = await this.#session.reader.look(this.#session.link.target, this.#session.watched(), this.#settings.maxBatchRows + 1);
+    const found = await this.#session.reader.look(
+      this.#session.link.target,
+      this.#session.watched(),
+      this.#settings.maxBatchRows + 1,
+    );
     const { peek } = found;
-    if (this.#state.generation === null) this.#session.checkOrigin(this.#logger, BigInt(peek.snapshot.split(':')[1] ?? '0'));
+    if (this.#state.generation === null)
+      this.#session.checkOrigin(this.#logger, BigInt(peek.snapshot.split(':')[1] ?? '0'));
     if (peek.generation !== this.#state.generation) return this.#reload(peek.generation, signal);
     if (peek.changed.size > 0) return this.#batch(found, signal);
     await this.#session.reader.end();
@@ -95,7 +106,12 @@ export class LinkLoop {
     const state = this.#state;
     const begun = monotonicMs();
     const durable = isFlushDue(begun, state.lastFlushMs);
-    const outcome = await applyBatch(this.#session, found, { maxBatchRows: this.#settings.maxBatchRows, durable }, signal);
+    const outcome = await applyBatch(
+      this.#session,
+      found,
+      { maxBatchRows: this.#settings.maxBatchRows, durable },
+      signal,
+    );
     if (outcome.again) return;
     const ms = monotonicMs() - begun;
     state.rate = smoothRate(state.rate, outcome.keys, ms);
@@ -120,7 +136,8 @@ export class LinkLoop {
     state.unflushed = !durable;
     const now = monotonicMs();
     if (durable) state.lastFlushMs = now;
-    const confirmed = durable && this.#session.position.snapshot !== null ? { confirmed: this.#session.position.snapshot } : {};
+    const confirmed =
+      durable && this.#session.position.snapshot !== null ? { confirmed: this.#session.position.snapshot } : {};
     if (!durable && now - state.lastReportMs < reportMs) return;
     await this.#report({ rate: state.rate, catchingUp: state.catchingUp, ...confirmed });
   }
@@ -128,7 +145,11 @@ export class LinkLoop {
   async #retry(peek: Peek, signal: AbortSignal): Promise<boolean> {
     const requested = peek.requested ? await takeRetryRequests(this.#session.control) : null;
     if (requested === null && !peek.due) return false;
-    const outcome = await retryOldest(this.#session, { limit: requested ?? retryLimit, all: requested !== null }, signal);
+    const outcome = await retryOldest(
+      this.#session,
+      { limit: requested ?? retryLimit, all: requested !== null },
+      signal,
+    );
     if (outcome.tried > 0) this.#logger.info({ ...outcome }, 'tried held rows again');
     if (outcome.succeeded > 0) await this.#wakeParents();
     return outcome.tried > 0;

@@ -80,9 +80,13 @@ export class LinkSession implements AsyncDisposable {
     const snapshot = this.position.tables.get(route.id)?.snapshot ?? this.position.snapshot;
     if (snapshot !== null) return snapshot;
     const table = showTable(route.sourceTable);
-    throw new PgrepError('target', `Node ${this.link.target} does not know how far ${table} of ${this.link.source} has come; it may have been restored or emptied.`, {
-      hint: `Copy the table again: pgrep copy ${table} --from ${this.link.source} --to ${this.link.target} --restart`,
-    });
+    throw new PgrepError(
+      'target',
+      `Node ${this.link.target} does not know how far ${table} of ${this.link.source} has come; it may have been restored or emptied.`,
+      {
+        hint: `Copy the table again: pgrep copy ${table} --from ${this.link.source} --to ${this.link.target} --restart`,
+      },
+    );
   }
 
   /**

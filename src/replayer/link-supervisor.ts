@@ -50,7 +50,12 @@ async function replay(supervised: SupervisedLink, signal: AbortSignal): Promise<
   await new LinkLoop({ session, doorbell, settings, observer, logger }).run(signal);
 }
 
-async function recover(supervised: SupervisedLink, error: unknown, failures: number, signal: AbortSignal): Promise<void> {
+async function recover(
+  supervised: SupervisedLink,
+  error: unknown,
+  failures: number,
+  signal: AbortSignal,
+): Promise<void> {
   const decision = decideLinkFailure(error);
   const message = error instanceof Error ? error.message : String(error);
   const hint = error instanceof PgrepError && error.hint !== undefined ? ` ${error.hint}` : '';
@@ -66,7 +71,9 @@ async function recover(supervised: SupervisedLink, error: unknown, failures: num
       break;
   }
   const state = decision === 'stop' ? 'stopped' : 'retrying';
-  await reportLink(supervised.leaseSession, supervised.link.target, { state, lastError: `${message}${hint}` }).catch(() => undefined);
+  await reportLink(supervised.leaseSession, supervised.link.target, { state, lastError: `${message}${hint}` }).catch(
+    () => undefined,
+  );
   await pause(decision === 'stop' ? stoppedMs : backoffMs(failures), signal);
 }
 

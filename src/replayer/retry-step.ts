@@ -14,11 +14,17 @@ export interface RetryOutcome {
  * Tries a link's oldest held rows again in one batch, as they are now at the source. What succeeds loses its record, unless the
  * key has changed meanwhile: then the record stays and is due at once. `all`: also those that are not due.
  */
-export async function retryOldest(session: LinkSession, options: { limit: number; all: boolean }, signal: AbortSignal): Promise<RetryOutcome> {
+export async function retryOldest(
+  session: LinkSession,
+  options: { limit: number; all: boolean },
+  signal: AbortSignal,
+): Promise<RetryOutcome> {
   const ids = await oldestRecords(session.control, session.link.target, options);
   if (ids.length === 0) return { tried: 0, succeeded: 0 };
   const opened = await session.reader.open();
-  const records = (await readRecords(session.readSession, ids)).filter((record) => session.live.some((route) => route.id === record.routeId));
+  const records = (await readRecords(session.readSession, ids)).filter((record) =>
+    session.live.some((route) => route.id === record.routeId),
+  );
   const refused = new Set<string>();
   const committed = records.length === 0 || (await applyRecords(session, opened.build, records, refused, signal));
   await session.reader.end();

@@ -50,7 +50,8 @@ async function serveSource(source: SupervisedSource, signal: AbortSignal): Promi
   try {
     while (!lost.aborted) {
       const links = (await loadLinks(leases, source.source)).filter((link) => source.serves(link));
-      for (const link of links) if (!running.has(link.target)) running.set(link.target, start(source, { link, leases, doorbell }, lost));
+      for (const link of links)
+        if (!running.has(link.target)) running.set(link.target, start(source, { link, leases, doorbell }, lost));
       for (const [target, link] of running) {
         if (links.some((each) => each.target === target)) continue;
         link.stop.abort();

@@ -39,7 +39,12 @@ function bare(name: string): string {
 /** The source's side: streams changed keys with their rows, in stage order. Binary, so that no value is formatted or parsed. */
 export function copyOutSql(table: TargetTable, changed: ChangedTable): string {
   const on = table.route.key.map((column) => `t.${ident(column)} = c.${ident(column)}`).join(' and ');
-  const columns = table.columns.map((column) => sourceValue(column, column.isKey ? `coalesce(t.${ident(column.source)}, c.${ident(column.source)})` : `t.${ident(column.source)}`));
+  const columns = table.columns.map((column) =>
+    sourceValue(
+      column,
+      column.isKey ? `coalesce(t.${ident(column.source)}, c.${ident(column.source)})` : `t.${ident(column.source)}`,
+    ),
+  );
   const first = `t.${ident(table.route.key[0] ?? '')}`;
   return `copy (select ${first} is not null, ${columns.join(', ')} from (${changed.keys}) c left join ${changed.rows} t on ${on}) to stdout (format binary)`;
 }

@@ -32,7 +32,11 @@ interface Part {
  * unique value that became free); unique values that were exchanged are untangled last. Gives the rows that remain.
  * To be called inside the batch's transaction, with constraints immediate.
  */
-export async function applyCarefully(connection: TargetConnection, tables: readonly TargetTable[], replica: boolean): Promise<readonly RefusedRow[]> {
+export async function applyCarefully(
+  connection: TargetConnection,
+  tables: readonly TargetTable[],
+  replica: boolean,
+): Promise<readonly RefusedRow[]> {
   const ordered = parentsFirst(tables);
   let parts: readonly Part[] = [
     ...(await wholeTables(connection, [...ordered].reverse(), 'delete')),
@@ -48,11 +52,19 @@ export async function applyCarefully(connection: TargetConnection, tables: reado
       if (left.length === failed.length) return inOrder(left, (row) => describe(connection, row));
       failed = left;
     }
-    parts = failed.map(({ table, operation, tid }) => ({ table, operation, range: { from: tid, to: { block: tid.block, line: tid.line + 1 } } }));
+    parts = failed.map(({ table, operation, tid }) => ({
+      table,
+      operation,
+      range: { from: tid, to: { block: tid.block, line: tid.line + 1 } },
+    }));
   }
 }
 
-async function wholeTables(connection: TargetConnection, tables: readonly TargetTable[], operation: Operation): Promise<readonly Part[]> {
+async function wholeTables(
+  connection: TargetConnection,
+  tables: readonly TargetTable[],
+  operation: Operation,
+): Promise<readonly Part[]> {
   return inOrder(tables, async (table) => {
     const rows = await connection.script(
       `select (pg_catalog.pg_relation_size('${stageName(table)}') / pg_catalog.current_setting('block_size')::bigint)::text as blocks`,
@@ -78,7 +90,8 @@ function partSql({ table, operation, range }: Part): string {
 async function describe(connection: TargetConnection, row: FailedRow): Promise<RefusedRow> {
   const rows = await connection.script(describeStagedSql(row.table, showTid(row.tid)));
   const found = rows[0];
-  if (found === undefined) throw new PgrepError('bug', `A refused row of ${row.table.route.targetTable.name} is not in its stage.`);
+  if (found === undefined)
+    throw new PgrepError('bug', `A refused row of ${row.table.route.targetTable.name} is not in its stage.`);
   return {
     route: row.table.route,
     key: JSON.parse(String(found['key'])) as readonly string[],
@@ -89,7 +102,10 @@ async function describe(connection: TargetConnection, row: FailedRow): Promise<R
 }
 
 /** Maps one after the other: the connection takes one savepoint at a time. */
-async function inOrder<Item, Result>(items: readonly Item[], each: (item: Item) => Promise<Result>): Promise<readonly Result[]> {
+async function inOrder<Item, Result>(
+  items: readonly Item[],
+  each: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
   const results: Result[] = [];
   for (const item of items) results.push(await each(item));
   return results;

@@ -14,7 +14,8 @@ select p.epoch::text as epoch, p.snapshot::text as snapshot, p.system_identifier
    from pgrep.table_position t where t.source = p.source and t.target = p.target)::text as tables
 from pgrep.position p where ${whereLink(link)}`);
   const row = rows[0];
-  if (row === undefined) throw new PgrepError('bug', `The position of link ${showLink(link)} vanished while it was read.`);
+  if (row === undefined)
+    throw new PgrepError('bug', `The position of link ${showLink(link)} vanished while it was read.`);
   return {
     epoch: String(row['epoch']),
     snapshot: text(row['snapshot']),

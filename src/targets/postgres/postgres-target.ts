@@ -87,7 +87,9 @@ class PostgresTarget implements Target {
       const tables: TargetTable[] = [];
       for (const route of routes) tables.push(await readTargetTable(this.#connection, route));
       // Stage tables of changed routes are made anew; prepared merges go with them.
-      const stale = [...this.#staged].map((id) => `drop table if exists pg_temp.pgrep_stage_${id}, pg_temp.pgrep_live_${id};`);
+      const stale = [...this.#staged].map(
+        (id) => `drop table if exists pg_temp.pgrep_stage_${id}, pg_temp.pgrep_live_${id};`,
+      );
       if (stale.length > 0) await this.#connection.script([`${this.#prepared.forget()};`, ...stale].join('\n'));
       this.#staged.clear();
       this.#tables = new Map(parentsFirst(tables).map((table) => [table.route.id, table]));
@@ -134,7 +136,9 @@ class PostgresTarget implements Target {
     this.#smallBatches = small ? this.#smallBatches + 1 : 0;
     const truncate = !small || this.#smallBatches % truncateEvery === 0;
     const empty = emptyStages(tables, truncate);
-    const all = small ? [...this.#prepared.executes(statements), ...(truncate ? empty : this.#prepared.executes(empty))] : [...statements, ...empty];
+    const all = small
+      ? [...this.#prepared.executes(statements), ...(truncate ? empty : this.#prepared.executes(empty))]
+      : [...statements, ...empty];
     await this.#connection.script([...all, 'commit'].join(';\n'));
     return { committed: true, keys: 0, held: 0 };
   }
@@ -154,7 +158,9 @@ class PostgresTarget implements Target {
     const durable = batch.mark.kind === 'position' ? batch.mark.durable : true;
     const mark = markSql(this.#options.link, batch.mark, batch.epoch, batch.origin);
     // Sent together with the first COPY; whether the fence stood is known before anything is merged.
-    const begun = this.#connection.script(`begin;\n${mark}\n${durable ? 'set local synchronous_commit = on;\n' : ''}${constraints}`);
+    const begun = this.#connection.script(
+      `begin;\n${mark}\n${durable ? 'set local synchronous_commit = on;\n' : ''}${constraints}`,
+    );
     begun.catch(() => undefined);
     for (const staged of tables) await fillStage(this.#connection, batch, staged);
     if ((await begun).some((row) => row['fenced'] === 1 || row['fenced'] === '1')) return true;
@@ -168,9 +174,13 @@ class PostgresTarget implements Target {
       const part = changed.get(table.route.id);
       return part === undefined ? [] : [{ table, changed: part }];
     });
-    if (staged.length !== batch.tables.length) throw new PgrepError('bug', 'A batch has a table that its target was not prepared for.');
+    if (staged.length !== batch.tables.length)
+      throw new PgrepError('bug', 'A batch has a table that its target was not prepared for.');
     const missing = staged.filter(({ table }) => !this.#staged.has(table.route.id));
-    if (missing.length > 0) await this.#connection.script(missing.map(({ table }) => `${createStageSql(table)}\n${createLiveSql(table)}`).join('\n'));
+    if (missing.length > 0)
+      await this.#connection.script(
+        missing.map(({ table }) => `${createStageSql(table)}\n${createLiveSql(table)}`).join('\n'),
+      );
     for (const { table } of missing) this.#staged.add(table.route.id);
     return staged;
   }

@@ -10,7 +10,9 @@ export interface RowError {
 /** Runs statements under a savepoint. Null: they hold. Throws what is not the rows' fault. */
 export async function attempt(connection: TargetConnection, sql: string): Promise<RowError | null> {
   try {
-    await connection.script(`savepoint pgrep_part;\n${sql};\nset constraints all immediate;\nrelease savepoint pgrep_part`);
+    await connection.script(
+      `savepoint pgrep_part;\n${sql};\nset constraints all immediate;\nrelease savepoint pgrep_part`,
+    );
     return null;
   } catch (error) {
     if (failureKind(error) !== 'row') throw connection.failure(error);

@@ -21,6 +21,7 @@ export function wholeStage(blocks: number): TidRange {
 
 /** Two halves, or null when the range can hold one row only. */
 export function splitRange({ from, to }: TidRange): readonly [TidRange, TidRange] | null {
+  if (to.block < from.block || (to.block === from.block && to.line <= from.line)) return null;
   const blocks = to.block - from.block + (to.line > 0 ? 1 : 0);
   if (blocks > 1) {
     const middle = { block: from.block + Math.floor(blocks / 2), line: 0 };

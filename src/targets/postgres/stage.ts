@@ -33,7 +33,11 @@ export async function fillStage(connection: TargetConnection, batch: Batch, stag
   return bytes + live;
 }
 
-async function copyThrough(connection: TargetConnection, batch: Batch, sql: { from: string; into: string }): Promise<number> {
+async function copyThrough(
+  connection: TargetConnection,
+  batch: Batch,
+  sql: { from: string; into: string },
+): Promise<number> {
   const source = batch.copyOut(sql.from);
   let bytes = 0;
   const count = new Transform({

@@ -72,7 +72,9 @@ export async function readTargetTable(connection: TargetConnection, route: Route
     route,
     oid: catalog.oid,
     columns,
-    otherUniqueKeys: others.flatMap((unique) => (unique.whole && unique.immediate ? [unique.columns.filter((name) => name !== null)] : [])),
+    otherUniqueKeys: others.flatMap((unique) =>
+      unique.whole && unique.immediate ? [unique.columns.filter((name) => name !== null)] : [],
+    ),
     hasOtherUnique: others.length > 0,
     references: catalog.references ?? [],
     deleteCascades: catalog.deleteCascades,
@@ -80,7 +82,8 @@ export async function readTargetTable(connection: TargetConnection, route: Route
 }
 
 // Types whose binary form means something only in its own database (names by oid), or that have none.
-const textOnlyTypes = 'regclass,regproc,regprocedure,regoper,regoperator,regtype,regrole,regnamespace,regconfig,regdictionary,regcollation,aclitem,money';
+const textOnlyTypes =
+  'regclass,regproc,regprocedure,regoper,regoperator,regtype,regrole,regnamespace,regconfig,regdictionary,regcollation,aclitem,money';
 
 function catalogSql(route: Route): string {
   return `with recursive base as (
@@ -147,9 +150,13 @@ function createTableSql(route: Route): string {
 }
 
 function unfit(route: Route, what: string): PgrepError {
-  return new PgrepError('target', `Table ${showTable(route.targetTable)} of node ${route.target} cannot take ${showTable(route.sourceTable)}: ${what}.`, {
-    hint: 'Change the table, or say which columns to replicate with --columns and how they are named there with --map source=target.',
-  });
+  return new PgrepError(
+    'target',
+    `Table ${showTable(route.targetTable)} of node ${route.target} cannot take ${showTable(route.sourceTable)}: ${what}.`,
+    {
+      hint: 'Change the table, or say which columns to replicate with --columns and how they are named there with --map source=target.',
+    },
+  );
 }
 
 function noKey(route: Route, key: readonly string[]): PgrepError {

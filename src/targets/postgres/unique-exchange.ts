@@ -12,8 +12,14 @@ import type { TargetTable } from './target-table.ts';
  * Left as refused where a delete would cascade into other tables (unless replica role keeps those triggers silent).
  * Gives the rows that still fail.
  */
-export async function untangle(connection: TargetConnection, failed: readonly FailedRow[], replica: boolean): Promise<readonly FailedRow[]> {
-  const candidates = failed.filter((row) => row.code === '23505' && row.operation === 'upsert' && (replica || !row.table.deleteCascades));
+export async function untangle(
+  connection: TargetConnection,
+  failed: readonly FailedRow[],
+  replica: boolean,
+): Promise<readonly FailedRow[]> {
+  const candidates = failed.filter(
+    (row) => row.code === '23505' && row.operation === 'upsert' && (replica || !row.table.deleteCascades),
+  );
   const left = new Set(failed);
   for (const table of new Set(candidates.map((row) => row.table))) {
     const rows = candidates.filter((row) => row.table === table);
@@ -26,7 +32,11 @@ export async function untangle(connection: TargetConnection, failed: readonly Fa
 }
 
 /** Connected components of "wants a value that the other still has". */
-async function groups(connection: TargetConnection, table: TargetTable, rows: readonly FailedRow[]): Promise<readonly (readonly FailedRow[])[]> {
+async function groups(
+  connection: TargetConnection,
+  table: TargetTable,
+  rows: readonly FailedRow[],
+): Promise<readonly (readonly FailedRow[])[]> {
   const byTid = new Map(rows.map((row) => [showTid(row.tid), row]));
   const groupOf = new Map([...byTid.keys()].map((tid) => [tid, new Set([tid])]));
   for (const { wants, has } of await blockers(connection, table, [...byTid.keys()])) {
@@ -51,8 +61,12 @@ async function blockers(
     const columns = unique.map((name) => table.columns.find((column) => column.target === name));
     // An index over a column that the route does not bring cannot be settled by the batch's rows.
     if (columns.includes(undefined)) return [];
-    const same = columns.flatMap((column) => (column === undefined ? [] : [`t.${ident(column.target)} = ${stagedValue(column)}`]));
-    const holder = keyOf(table).map((column) => `t.${ident(column.target)} = ${stagedValue(column).replace(/^s\./, 'h.')}`);
+    const same = columns.flatMap((column) =>
+      column === undefined ? [] : [`t.${ident(column.target)} = ${stagedValue(column)}`],
+    );
+    const holder = keyOf(table).map(
+      (column) => `t.${ident(column.target)} = ${stagedValue(column).replace(/^s\./, 'h.')}`,
+    );
     return [
       `select s.ctid::text as wants, h.ctid::text as has from ${stageName(table)} s join ${tableIdent(table.route.targetTable)} t on ${same.join(' and ')}
 join ${stageName(table)} h on ${holder.join(' and ')} where s.ctid = any (${list}) and h.ctid = any (${list}) and h.ctid <> s.ctid`,
