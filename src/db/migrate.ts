@@ -14,8 +14,8 @@ interface Installed {
   readonly routines: ReadonlyMap<string, string>;
 }
 
-// 'pgrep' in ASCII: one key for everything that changes the schema pgrep.
-export const schemaLock = '482770018672';
+/** Advisory lock of everything that changes the schema pgrep ("pgrep" in ASCII). */
+const schemaLock = '482770018672';
 
 /**
  * Brings the schema `pgrep` of a database to this program's version. Safe to run at any time and by several at once
