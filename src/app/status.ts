@@ -48,7 +48,7 @@ async function linkStatus(app: App, source: Source, link: { target: string; serv
 }
 
 /** What is shown of a link: without a daemon its last words count for nothing. */
-export function stateOf(served: boolean, reported: unknown, copying: number): LinkState {
+function stateOf(served: boolean, reported: unknown, copying: number): LinkState {
   if (!served) return 'no daemon';
   if (reported === 'retrying' || reported === 'stopped') return reported;
   return copying > 0 ? 'copying' : 'running';

@@ -1,3 +1,5 @@
+import { replicatorName } from '../core/replicator-name.ts';
+import { literal } from '../db/quote.ts';
 import { captureFunctions } from './capture-names.ts';
 import { queueKeysSql, queueMarkerSql, queueOldKeySql, queueOneKeySql } from './queue-keys-sql.ts';
 import type { QueueLayout } from './queue-layout.ts';
@@ -36,11 +38,16 @@ export function functionSql(functions: readonly CaptureFunction[]): readonly str
   ]);
 }
 
+// The replicator's own changes are not captured. Told apart here and not by WHEN: PostgreSQL parses a trigger's condition anew for
+// every statement, which took 4.5 µs of a single-row insert's 18 µs, the test here less than 1.
 // Nothing captured: nothing to say (a notification would also assign a transaction id). And a transaction that has notified
 // cannot be prepared; where transactions can be prepared, the replayer's poll has to do.
 function wholeBody(capture: string): string {
   return `
 begin
+  if pg_catalog.current_setting('application_name') operator(pg_catalog.=) ${literal(replicatorName)} then
+    return null;
+  end if;
 ${capture}
   if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then

@@ -1,6 +1,5 @@
-import { replicatorName } from '../core/replicator-name.ts';
 import type { TableName } from '../core/route.ts';
-import { ident, literal, tableIdent } from '../db/quote.ts';
+import { ident, tableIdent } from '../db/quote.ts';
 import { storedType, type TableDescription, type TypeDescription } from '../db/table-description.ts';
 import { captureFunctions } from './capture-names.ts';
 import { keyColumn } from './queue-layout.ts';
@@ -39,7 +38,7 @@ export function triggerSql(options: TriggerOptions): readonly string[] {
 function oneTriggerSql(options: TriggerOptions, name: TriggerName): string {
   const { event, level, condition, run } = triggerParts(options, name);
   return `create trigger ${ident(name)} after ${event(tableIdent(options.relation))}
-  for each ${level} when (${condition}) execute function ${run}()`;
+  for each ${level}${condition} execute function ${run}()`;
 }
 
 interface TriggerParts {
@@ -52,7 +51,7 @@ interface TriggerParts {
 function triggerParts(options: TriggerOptions, name: TriggerName): TriggerParts {
   const functions = captureFunctions(options.tableId);
   const partitioned = options.description.kind === 'partitioned';
-  const statement = { level: 'statement', condition: notReplicator, run: functions.keys } as const;
+  const statement = { level: 'statement', condition: '', run: functions.keys } as const;
   switch (name) {
     case 'pgrep_insert':
       return { ...statement, event: (relation) => `insert on ${relation} referencing new table as changed` };
@@ -68,7 +67,7 @@ function triggerParts(options: TriggerOptions, name: TriggerName): TriggerParts 
       return {
         event: (relation) => `update on ${relation}`,
         level: 'row',
-        condition: `${notReplicator} and ${keyDiffers(options)}`,
+        condition: ` when (${keyDiffers(options)})`,
         run: functions.oldKeys,
       };
     case 'pgrep_delete':
@@ -77,9 +76,6 @@ function triggerParts(options: TriggerOptions, name: TriggerName): TriggerParts 
       return { ...statement, event: (relation) => `truncate on ${relation}`, run: functions.truncate };
   }
 }
-
-// In the trigger's condition, not in its function: a replicator's session does not even enter the function.
-const notReplicator = `pg_catalog.current_setting('application_name') <> ${literal(replicatorName)}`;
 
 /** Types whose `=` holds only for equal images (given a deterministic collation), by `pg_type.typname` in `pg_catalog`. */
 const exactTypes: ReadonlySet<string> = new Set([

@@ -27,7 +27,7 @@ export function chunkTable(route: Route, range: KeyRange): ChangedTable {
   const inRange = withinRange(route, range);
   const rows = `${tableIdent(route.sourceTable)} t where ${inRange}`;
   // The filter may name columns without alias, so it stands where only the table's own columns are in sight.
-  const filter = route.filter === null ? '' : ` and (${route.filter})`;
+  const filter = route.filter === null ? '' : ` and (${route.filter}\n)`;
   return {
     route,
     keys: `select ${key} from ${rows}`,
@@ -41,7 +41,7 @@ export function chunkTable(route: Route, range: KeyRange): ChangedTable {
 export function sweepTable(route: Route): ChangedTable {
   const key = route.key.map((name) => `t.${ident(name)}`).join(', ');
   const columns = route.columns.map((column) => `t.${ident(column.source)}`).join(', ');
-  const filter = route.filter === null ? '' : ` where (${route.filter})`;
+  const filter = route.filter === null ? '' : ` where (${route.filter}\n)`;
   return {
     route,
     keys: `select ${key} from ${tableIdent(route.sourceTable)} t where false`,

@@ -11,11 +11,6 @@ export function monotonicMs(): number {
   return performance.now();
 }
 
-/** Wall clock, ms since the epoch. */
-export function wallClockMs(): number {
-  return Date.now();
-}
-
 /** Calls `task` every `ms` until the returned function is called. Does not keep the process alive. */
 export function every(ms: number, task: () => void): () => void {
   const timer = setInterval(task, ms);

@@ -15,8 +15,3 @@ export function literal(value: string): string {
   const quoted = `'${value.replaceAll("'", "''")}'`;
   return value.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
 }
-
-/** A text[] literal expression: `array['a', 'b']::text[]`. */
-export function textArray(values: readonly string[]): string {
-  return `array[${values.map(literal).join(', ')}]::text[]`;
-}

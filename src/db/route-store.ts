@@ -18,15 +18,10 @@ export async function loadRoutes(session: Session, source: string, filter: Route
   return rows.map((row) => readRoute(source, row));
 }
 
-/** The targets of all routes of a source, sorted. */
-export async function loadTargets(session: Session): Promise<readonly string[]> {
-  const { rows } = await session.query('select distinct r.target from pgrep.route r order by r.target');
-  return rows.map((row) => String(row['target']));
-}
-
-/** The links of a source. */
+/** The links of a source, by target. */
 export async function loadLinks(session: Session, source: string): Promise<readonly Link[]> {
-  return (await loadTargets(session)).map((target) => ({ source, target }));
+  const { rows } = await session.query('select distinct r.target from pgrep.route r order by r.target');
+  return rows.map((row) => ({ source, target: String(row['target']) }));
 }
 
 // The column list is joined with pg_attribute so that an altered type is seen; a dropped column shows as a null type.

@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { to as copyTo, type CopyToStreamQuery } from 'pg-copy-streams';
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { PgrepError } from '../core/error.ts';
 import { replicatorName } from '../core/replicator-name.ts';
+import { watchPeer } from './peer-watch.ts';
 import { pinnedOptions } from './pinned-settings.ts';
 import { failureKind, sqlState } from './sqlstate.ts';
 
@@ -59,44 +61,54 @@ export async function openSession(address: PostgresAddress, applicationName = re
   } catch (error) {
     throw nodeFailure(address.node, error);
   }
-  const version = Number((await client.query<{ v: string }>("select current_setting('server_version_num') as v")).rows[0]?.v);
-  return new PgSession(address.node, client, version, lost);
+  const session = new PgSession(address, client, lost);
+  await session.readVersion();
+  return session;
 }
 
 class PgSession implements Session {
   readonly node: string;
-  readonly version: number;
+  version = 0;
   readonly #client: pg.Client;
   readonly #lost: AbortController;
+  /** Statements whose answer is awaited. */
+  #waiting = 0;
 
-  constructor(node: string, client: pg.Client, version: number, lost: AbortController) {
+  constructor({ node, url }: PostgresAddress, client: pg.Client, lost: AbortController) {
     this.node = node;
-    this.version = version;
     this.#client = client;
     this.#lost = lost;
+    const stopWatch = watchPeer({
+      node,
+      url,
+      pid: (client as unknown as { readonly processID: number }).processID,
+      waiting: () => this.#waiting > 0,
+      bytes: () => bytesOf(client.connection.stream),
+      destroy: (reason) => {
+        this.#close(reason);
+      },
+    });
+    lost.signal.addEventListener('abort', stopWatch, { once: true });
   }
 
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
+  async readVersion(): Promise<void> {
+    const { rows } = await this.query("select pg_catalog.current_setting('server_version_num') as version");
+    this.version = Number(rows[0]?.['version']);
+  }
+
   async query(text: string, values: readonly unknown[] = []): Promise<{ rows: Row[]; rowCount: number }> {
-    try {
-      const result = await this.#client.query<Row>(text, [...values]);
-      return { rows: result.rows, rowCount: result.rowCount ?? 0 };
-    } catch (error) {
-      throw nodeFailure(this.node, error);
-    }
+    const result = await this.#answer(this.#client.query<Row>(text, [...values]));
+    return { rows: result.rows, rowCount: result.rowCount ?? 0 };
   }
 
   async script(text: string): Promise<{ rows: Row[]; rowCount: number }[]> {
-    try {
-      const results: unknown = await this.#client.query(text);
-      const list = (Array.isArray(results) ? results : [results]) as pg.QueryResult<Row>[];
-      return list.map((result) => ({ rows: result.rows, rowCount: result.rowCount ?? 0 }));
-    } catch (error) {
-      throw nodeFailure(this.node, error);
-    }
+    const results: unknown = await this.#answer(this.#client.query(text));
+    const list = (Array.isArray(results) ? results : [results]) as pg.QueryResult<Row>[];
+    return list.map((result) => ({ rows: result.rows, rowCount: result.rowCount ?? 0 }));
   }
 
   copyOut(text: string): Readable {
@@ -106,6 +118,8 @@ class PgSession implements Session {
     stream.handleError = (error: Error) => {
       handleError(readFailure(this.node, error));
     };
+    this.#waiting += 1;
+    stream.once('close', () => (this.#waiting -= 1));
     return this.#client.query(stream);
   }
 
@@ -116,8 +130,7 @@ class PgSession implements Session {
   }
 
   destroy(): void {
-    this.#client.connection.stream.destroy();
-    this.#lost.abort(new PgrepError('unreachable', `The connection to node ${this.node} was closed.`));
+    this.#close(new PgrepError('unreachable', `The connection to node ${this.node} was closed.`));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,6 +140,28 @@ class PgSession implements Session {
     }
     await this.#client.end().catch(() => undefined);
   }
+
+  #close(reason: PgrepError): void {
+    this.#lost.abort(reason);
+    this.#client.connection.stream.destroy();
+  }
+
+  async #answer<Result>(pending: Promise<Result>): Promise<Result> {
+    this.#waiting += 1;
+    try {
+      return await pending;
+    } catch (error) {
+      // Of a connection that was given up the reason says more than the driver.
+      const reason: unknown = this.#lost.signal.reason;
+      throw sqlState(error) === '' && reason instanceof PgrepError ? reason : nodeFailure(this.node, error);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+}
+
+function bytesOf(stream: unknown): number {
+  return stream instanceof Socket ? stream.bytesRead + stream.bytesWritten : 0;
 }
 
 /** What a driver's error means for a node, as a PgrepError with the node's name; a row's error stays as it is. */

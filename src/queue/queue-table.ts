@@ -29,11 +29,6 @@ export function keysInRow(queue: QueueTable): string {
 /** From-item of the live rows that belong to a route: its columns by source names, without alias. */
 export function routeRows(route: Route): string {
   const columns = route.columns.map((column) => ident(column.source)).join(', ');
-  const filter = route.filter === null ? '' : ` where (${route.filter})`;
+  const filter = route.filter === null ? '' : ` where (${route.filter}\n)`;
   return `(select ${columns} from ${tableIdent(route.sourceTable)}${filter})`;
-}
-
-/** Query for the keys of all live rows of a route, columns named as the source's key columns. */
-export function liveKeys(route: Route): string {
-  return `select ${route.key.map((column) => `r.${ident(column)}`).join(', ')} from ${routeRows(route)} r`;
 }

@@ -40,7 +40,7 @@ export async function applyBatch(
   const extent = await session.reader.extent(peek, changed, limits.maxBatchRows);
   const keys = [...peek.changed.values()].reduce((sum, each) => sum + each.keys, 0);
   const view = await session.reader.view(build, keys <= smallKeys);
-  const tables = await changedTables({ session, view, peek, changed, extent, small: keys <= smallKeys });
+  const tables = await changedTables({ session, view, peek, changed, extent, small: keys <= smallKeys, whole: keys <= limits.maxBatchRows });
   const joined = session.live.filter((route) => session.position.tables.has(route.id)).map((route) => route.id);
   // Joining is what frees the table's queue, so it has to be flushed.
   const mark: Mark = {
@@ -113,6 +113,8 @@ interface ChangedScope {
   readonly changed: readonly WatchedQueue[];
   readonly extent: BatchExtent;
   readonly small: boolean;
+  /** True when the look counted all rows. */
+  readonly whole: boolean;
 }
 
 async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable[]> {
@@ -132,9 +134,9 @@ async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable
   return tables;
 }
 
-/** The look saw every row only if the batch takes all of them. */
-async function isTruncated({ view, peek, extent }: ChangedScope, tableId: string, condition: string): Promise<boolean> {
-  if (extent.cutoff === null) return peek.changed.get(tableId)?.truncated ?? false;
+/** The look saw every row only if the batch takes all that it counted, and that was below its limit. */
+async function isTruncated({ view, peek, extent, whole }: ChangedScope, tableId: string, condition: string): Promise<boolean> {
+  if (extent.cutoff === null && whole) return peek.changed.get(tableId)?.truncated ?? false;
   const rows = await view.query(
     `select exists (select from ${queueName(tableId)} q where ${condition} and q.truncated) as truncated`,
   );

@@ -116,7 +116,7 @@ export class LinkSession implements AsyncDisposable {
 }
 
 /** A position that has seen nothing. */
-export const everythingUnseen = '1:1:';
+const everythingUnseen = '1:1:';
 
 function replaced(link: Link, before: SourceOrigin, now: SourceOrigin): PgrepError {
   return new PgrepError(

@@ -26,7 +26,7 @@ export async function retryOldest(
     session.live.some((route) => route.id === record.routeId),
   );
   const refused = new Set<string>();
-  const committed = records.length === 0 || (await applyRecords(session, opened.build, records, refused, signal));
+  const committed = records.length === 0 || (await applyRecords(session, { build: opened.build, records, refused }, signal));
   await session.reader.end();
   if (!committed) return { tried: 0, succeeded: 0 };
   const settled = records.filter((record) => !refused.has(recordKey(record.routeId, record.key)));
@@ -36,9 +36,7 @@ export async function retryOldest(
 
 async function applyRecords(
   session: LinkSession,
-  build: string | null,
-  records: readonly DueRecord[],
-  refused: Set<string>,
+  { build, records, refused }: { build: string | null; records: readonly DueRecord[]; refused: Set<string> },
   signal: AbortSignal,
 ): Promise<boolean> {
   const tables = session.live.flatMap((route) => {
@@ -54,6 +52,6 @@ async function applyRecords(
 }
 
 /** One text for a route and key. */
-export function recordKey(routeId: string, key: readonly string[]): string {
+function recordKey(routeId: string, key: readonly string[]): string {
   return JSON.stringify([routeId, ...key]);
 }

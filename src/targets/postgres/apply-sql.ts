@@ -46,7 +46,8 @@ export function copyOutSql(table: TargetTable, changed: ChangedTable): string {
     ),
   );
   const first = `t.${ident(table.route.key[0] ?? '')}`;
-  return `copy (select ${first} is not null, ${columns.join(', ')} from (${changed.keys}) c left join ${changed.rows} t on ${on}) to stdout (format binary)`;
+  // `is not null` would be false for a composite value with a null inside.
+  return `copy (select ${first} is distinct from null, ${columns.join(', ')} from (${changed.keys}) c left join ${changed.rows} t on ${on}) to stdout (format binary)`;
 }
 
 /** The source's side of a sweep: the keys of all live rows. */
@@ -63,6 +64,15 @@ export function deleteSql(table: TargetTable, range: StageRange = null): string 
 /** Deletes everything that has no live row at the source (after TRUNCATE, or when a route was changed). */
 export function sweepSql(table: TargetTable): string {
   return `delete from ${tableIdent(table.route.targetTable)} t where not exists (select from ${liveName(table)} s where ${sameKey(table)})`;
+}
+
+/** Stages what `sweepSql` would delete as dead rows, so that each can be refused by itself. */
+export function stageSweepSql(table: TargetTable): string {
+  const key = keyOf(table);
+  const values = key.map((column) => `t.${ident(column.target)}::${stageType(column)}`);
+  return `insert into ${stageName(table)} (live, ${key.map((column) => column.stage).join(', ')})
+select false, ${values.join(', ')} from ${tableIdent(table.route.targetTable)} t
+where not exists (select from ${liveName(table)} s where ${sameKey(table)}) and not exists (select from ${stageName(table)} s where ${sameKey(table)})`;
 }
 
 /**

@@ -2,6 +2,7 @@ import { PgrepError } from '../../core/error.ts';
 import type { RefusedRow } from '../target.ts';
 import { deleteSql, insertSql, stageName, updateSql } from './apply-sql.ts';
 import type { TargetConnection } from './connection.ts';
+import { upsertsFirst } from './fast-apply.ts';
 import { describeStagedSql } from './refused-sql.ts';
 import { attempt } from './savepoint.ts';
 import { showTid, splitRange, sqlRange, wholeStage, type Tid, type TidRange } from './stage-range.ts';
@@ -38,26 +39,33 @@ export async function applyCarefully(
   replica: boolean,
 ): Promise<readonly RefusedRow[]> {
   const ordered = parentsFirst(tables);
-  let parts: readonly Part[] = [
-    ...(await wholeTables(connection, [...ordered].reverse(), 'delete')),
-    ...(await wholeTables(connection, ordered, 'upsert')),
-  ];
+  const deletes = await wholeTables(connection, [...ordered].reverse(), 'delete');
+  const upserts = await wholeTables(connection, ordered, 'upsert');
+  let parts = upsertsFirst(tables, replica) ? [...upserts, ...deletes] : [...deletes, ...upserts];
   let failed: readonly FailedRow[] = [];
   for (;;) {
     const before: number = failed.length;
     failed = (await inOrder(parts, (part) => applyPart(connection, part))).flat();
     if (failed.length === 0) return [];
     if (before > 0 && failed.length === before) {
-      const left = await untangle(connection, failed, replica);
+      const left = await untangle(connection, await together(connection, failed), replica);
       if (left.length === failed.length) return inOrder(left, (row) => describe(connection, row));
       failed = left;
     }
-    parts = failed.map(({ table, operation, tid }) => ({
-      table,
-      operation,
-      range: { from: tid, to: { block: tid.block, line: tid.line + 1 } },
-    }));
+    parts = failed.map(partOf);
   }
+}
+
+/** Rows that reference each other in a circle get in only at once, under deferred constraints. Gives the rows that still fail. */
+async function together(connection: TargetConnection, failed: readonly FailedRow[]): Promise<readonly FailedRow[]> {
+  const circle = failed.filter((row) => row.code === '23503' && row.operation === 'upsert');
+  if (circle.length < 2) return failed;
+  const error = await attempt(connection, ['set constraints all deferred', ...circle.map((row) => partSql(partOf(row)))].join(';\n'));
+  return error === null ? failed.filter((row) => !circle.includes(row)) : failed;
+}
+
+function partOf({ table, operation, tid }: FailedRow): Part {
+  return { table, operation, range: { from: tid, to: { block: tid.block, line: tid.line + 1 } } };
 }
 
 async function wholeTables(

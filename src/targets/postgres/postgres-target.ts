@@ -1,15 +1,15 @@
 import { PgrepError } from '../../core/error.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { Link, Route } from '../../core/route.ts';
-import { failureKind } from '../../db/sqlstate.ts';
+import { showTable, type Link, type Route } from '../../core/route.ts';
 import type { PostgresAddress } from '../../db/session.ts';
 import type { Applied, Batch, LinkPosition, Target } from '../target.ts';
-import { createLiveSql, createStageSql, sweepSql } from './apply-sql.ts';
+import { createLiveSql, createStageSql, stageSweepSql } from './apply-sql.ts';
 import { applyCarefully } from './careful-apply.ts';
 import { openTargetConnection, type TargetConnection } from './connection.ts';
 import { emptyStages, fastStatements } from './fast-apply.ts';
 import { markSql, readPosition } from './position-store.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import { isRowError, mayBeStatement } from './savepoint.ts';
 import { fillStage, type StagedTable } from './stage.ts';
 import { parentsFirst } from './table-order.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
@@ -122,8 +122,9 @@ class PostgresTarget implements Target {
     try {
       return await this.#applyFast(batch, tables);
     } catch (error) {
-      if (this.#connection.closed || error instanceof PgrepError || failureKind(error) !== 'row') throw error;
+      if (this.#connection.closed || error instanceof PgrepError || !isRowError(error)) throw error;
       await this.#connection.script(`rollback; ${this.#prepared.forget()}`);
+      if (mayBeStatement(error)) await this.#checkTables(tables);
       return this.#applyCarefully(batch, tables);
     }
   }
@@ -132,7 +133,7 @@ class PostgresTarget implements Target {
     const staged = await this.#begin(batch, tables, 'set constraints all deferred');
     if (!staged) return notCommitted;
     const small = tables.every(({ changed }) => changed.small && !changed.sweep);
-    const statements = fastStatements(tables, { small, mergeable: this.#session.version >= 150000 });
+    const statements = fastStatements(tables, { small, mergeable: this.#session.version >= 150000, replica: this.#session.replica });
     this.#smallBatches = small ? this.#smallBatches + 1 : 0;
     const truncate = !small || this.#smallBatches % truncateEvery === 0;
     const empty = emptyStages(tables, truncate);
@@ -146,11 +147,22 @@ class PostgresTarget implements Target {
   async #applyCarefully(batch: Batch, tables: readonly StagedTable[]): Promise<Applied> {
     const staged = await this.#begin(batch, tables, 'set constraints all immediate');
     if (!staged) return notCommitted;
-    for (const { table, changed } of tables) if (changed.sweep) await this.#connection.script(sweepSql(table));
+    for (const { table, changed } of tables) if (changed.sweep) await this.#connection.script(`${joins('on')};\n${stageSweepSql(table)};\n${joins('off')}`);
     const refused = await applyCarefully(this.#connection, tables.map(({ table }) => table), this.#session.replica); // prettier-ignore
     if (refused.length > 0) await batch.hold(refused);
     await this.#connection.script([...emptyStages(tables, true), 'commit'].join(';\n'));
     return { committed: true, keys: 0, held: refused.length };
+  }
+
+  /** Throws `target` when a table is no longer what it was when the statements for it were built: then no row is at fault. */
+  async #checkTables(tables: readonly StagedTable[]): Promise<void> {
+    for (const { table } of tables) {
+      const now = await readTargetTable(this.#connection, table.route);
+      if (JSON.stringify(now) === JSON.stringify(table)) continue;
+      throw new PgrepError('target', `Table ${showTable(table.route.targetTable)} of node ${table.route.target} was changed.`, {
+        hint: 'Nothing is to be done: the link begins again with the table as it is now.',
+      });
+    }
   }
 
   /** Begins the transaction, moves fence and position, fills the stages. False: the fence had moved, and all is rolled back. */
@@ -195,6 +207,9 @@ class PostgresTarget implements Target {
     }
   }
 }
+
+// Only for the sweep, which compares whole tables: the parts that follow go by index.
+const joins = (state: 'on' | 'off'): string => `set local enable_hashjoin = ${state}; set local enable_seqscan = ${state}`;
 
 // Deleted rows leave line pointers behind; a TRUNCATE now and then keeps a stage at a few pages.
 const truncateEvery = 500;

@@ -14,6 +14,7 @@ export interface TargetColumn extends RouteColumn {
   readonly sameType: boolean;
   /** True for `generated always as identity`: may be inserted, not updated. */
   readonly identity: boolean;
+  readonly notNull: boolean;
 }
 
 /** What a route meets at its target table. */
@@ -53,6 +54,7 @@ interface CatalogColumn {
   readonly type: string;
   readonly generated: boolean;
   readonly identity: string;
+  readonly notNull: boolean;
   readonly binary: boolean;
 }
 
@@ -81,9 +83,10 @@ export async function readTargetTable(connection: TargetConnection, route: Route
   };
 }
 
-// Types whose binary form means something only in its own database (names by oid), or that have none.
+// Types whose binary form means something only in its own database (names by oid), or that have none; the binary form of xml drops
+// the encoding that its declaration names.
 const textOnlyTypes =
-  'regclass,regproc,regprocedure,regoper,regoperator,regtype,regrole,regnamespace,regconfig,regdictionary,regcollation,aclitem,money';
+  'regclass,regproc,regprocedure,regoper,regoperator,regtype,regrole,regnamespace,regconfig,regdictionary,regcollation,aclitem,money,xml';
 
 function catalogSql(route: Route): string {
   return `with recursive base as (
@@ -94,7 +97,7 @@ function catalogSql(route: Route): string {
 select pg_catalog.json_build_object(
   'oid', c.oid::text, 'kind', c.relkind,
   'columns', (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'base', b.base::text,
-      'type', pg_catalog.format_type(b.base, -1), 'generated', a.attgenerated <> '', 'identity', a.attidentity,
+      'type', pg_catalog.format_type(b.base, -1), 'generated', a.attgenerated <> '', 'identity', a.attidentity, 'notNull', a.attnotnull,
       'binary', y.typsend <> 0 and not coalesce(e.typname, y.typname) = any (${literal(`{${textOnlyTypes}}`)}::name[]) and coalesce(e.typsend, y.typsend) <> 0) order by a.attnum)
     from pg_catalog.pg_attribute a join base b on b.oid = a.atttypid and b.typtype <> 'd'
     join pg_catalog.pg_type y on y.oid = b.base
@@ -128,6 +131,7 @@ function fitColumn(route: Route, column: RouteColumn, index: number, catalog: Ca
     // Oids below 16384 are built in: the same type, with the same binary form, in every database of every version.
     sameType: found.base === column.typeOid && Number(found.base) < 16384 && found.binary,
     identity: found.identity === 'a',
+    notNull: found.notNull,
   };
 }
 

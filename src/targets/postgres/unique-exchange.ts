@@ -1,15 +1,15 @@
 import { ident, tableIdent } from '../../db/quote.ts';
-import { keyOf, insertSql, stagedValue, stageName } from './apply-sql.ts';
+import { insertSql, keyOf, stagedValue, stageName, updateSql } from './apply-sql.ts';
 import type { FailedRow } from './careful-apply.ts';
 import type { TargetConnection } from './connection.ts';
 import { attempt } from './savepoint.ts';
 import { showTid } from './stage-range.ts';
-import type { TargetTable } from './target-table.ts';
+import type { TargetColumn, TargetTable } from './target-table.ts';
 
 /**
- * Rows that exchanged values of a second unique key block each other whichever goes first. Each such group is deleted and
- * inserted again in one step, whole or not at all; only rows that are themselves in the batch are ever deleted.
- * Left as refused where a delete would cascade into other tables (unless replica role keeps those triggers silent).
+ * Rows that exchanged values of a second unique key block each other whichever goes first. In each such group the values are
+ * first parked (null, or a value that no row has), then set; where no value can be parked, the rows are deleted and inserted
+ * again, unless that would cascade into other tables. Whole groups or not at all; only rows that are in the batch are touched.
  * Gives the rows that still fail.
  */
 export async function untangle(
@@ -25,11 +25,45 @@ export async function untangle(
     const rows = candidates.filter((row) => row.table === table);
     for (const group of await groups(connection, table, rows)) {
       if (group.length < 2) continue;
-      if ((await attempt(connection, replaceSql(table, group))) === null) group.forEach((row) => left.delete(row));
+      if (await exchange(connection, table, group, replica)) group.forEach((row) => left.delete(row));
     }
   }
   return [...left];
 }
+
+async function exchange(connection: TargetConnection, table: TargetTable, group: readonly FailedRow[], replica: boolean): Promise<boolean> {
+  const parked = parkSql(table, group);
+  if (parked !== null && (await attempt(connection, parked)) === null) return true;
+  if (!replica && table.deleteCascades) return false;
+  return (await attempt(connection, replaceSql(table, group))) === null;
+}
+
+/** Null: some unique key has no column that a value can be parked in. */
+function parkSql(table: TargetTable, group: readonly FailedRow[]): string | null {
+  const parked = table.otherUniqueKeys.map((unique) =>
+    table.columns.flatMap((column) => (unique.includes(column.target) ? (parkedValue(table, column) ?? []) : [])).at(0),
+  );
+  if (parked.includes(undefined)) return null;
+  const name = tableIdent(table.route.targetTable);
+  const set = [...new Set(parked)].join(', ');
+  // One row after the other: each parked value is made from those before it.
+  const park = group.map((row) => `update ${name} t set ${set} from ${stageName(table)} s where ${stagedKey(table)} and s.ctid = '${showTid(row.tid)}'::tid`);
+  const update = updateSql(table);
+  return [...park, ...(update === null ? [] : [update]), insertSql(table)].map((sql, place) => (place < park.length ? sql : `${sql} and ${among(group)}`)).join(';\n');
+}
+
+function parkedValue(table: TargetTable, column: TargetColumn): string | null {
+  if (column.isKey || column.identity) return null;
+  const name = ident(column.target);
+  if (!column.notNull) return `${name} = null`;
+  if (textTypes.has(column.targetType)) return `${name} = pg_catalog.gen_random_uuid()::text`;
+  if (column.targetType === 'uuid') return `${name} = pg_catalog.gen_random_uuid()`;
+  if (numberTypes.has(column.targetType)) return `${name} = (select pg_catalog.min(m.${name}) - 1 from ${tableIdent(table.route.targetTable)} m)`;
+  return null;
+}
+
+const textTypes: ReadonlySet<string> = new Set(['text', 'character varying']);
+const numberTypes: ReadonlySet<string> = new Set(['smallint', 'integer', 'bigint', 'numeric']);
 
 /** Connected components of "wants a value that the other still has". */
 async function groups(
@@ -78,8 +112,16 @@ join ${stageName(table)} h on ${holder.join(' and ')} where s.ctid = any (${list
 }
 
 function replaceSql(table: TargetTable, group: readonly FailedRow[]): string {
-  const list = `'{${group.map((row) => `"${showTid(row.tid)}"`).join(',')}}'::tid[]`;
-  const key = keyOf(table).map((column) => `t.${ident(column.target)} = ${stagedValue(column)}`);
-  return `delete from ${tableIdent(table.route.targetTable)} t using ${stageName(table)} s where s.ctid = any (${list}) and ${key.join(' and ')};
-${insertSql(table)} and s.ctid = any (${list})`;
+  return `delete from ${tableIdent(table.route.targetTable)} t using ${stageName(table)} s where ${among(group)} and ${stagedKey(table)};
+${insertSql(table)} and ${among(group)}`;
+}
+
+function stagedKey(table: TargetTable): string {
+  return keyOf(table)
+    .map((column) => `t.${ident(column.target)} = ${stagedValue(column)}`)
+    .join(' and ');
+}
+
+function among(group: readonly FailedRow[]): string {
+  return `s.ctid = any ('{${group.map((row) => `"${showTid(row.tid)}"`).join(',')}}'::tid[])`;
 }

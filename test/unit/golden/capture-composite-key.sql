@@ -24,6 +24,9 @@ create index queue_7_xid on pgrep.queue_7 (xid);
 
 create or replace function pgrep.capture_7() returns trigger language plpgsql security definer as $pgrep$
 begin
+  if pg_catalog.current_setting('application_name') operator(pg_catalog.=) 'pgrep-replayer' then
+    return null;
+  end if;
   if exists (select from changed c offset 1) then
     insert into pgrep.queue_7 (k1, k2)
     select pg_catalog.array_agg(s.k1), pg_catalog.array_agg(s.k2)
@@ -48,6 +51,9 @@ revoke execute on function pgrep.capture_7() from public;
 
 create or replace function pgrep.capture_7_old_keys() returns trigger language plpgsql security definer as $pgrep$
 begin
+  if pg_catalog.current_setting('application_name') operator(pg_catalog.=) 'pgrep-replayer' then
+    return null;
+  end if;
   insert into pgrep.queue_7 (k1, k2) values (array[old."pk1"], array[old."pk2"]);
   if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
@@ -61,6 +67,9 @@ revoke execute on function pgrep.capture_7_old_keys() from public;
 
 create or replace function pgrep.capture_7_truncate() returns trigger language plpgsql security definer as $pgrep$
 begin
+  if pg_catalog.current_setting('application_name') operator(pg_catalog.=) 'pgrep-replayer' then
+    return null;
+  end if;
   insert into pgrep.queue_7 (truncated) values (true);
   if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
@@ -73,19 +82,19 @@ $pgrep$;
 revoke execute on function pgrep.capture_7_truncate() from public;
 
 create trigger "pgrep_insert" after insert on "local"."loc_test" referencing new table as changed
-  for each statement when (pg_catalog.current_setting('application_name') <> 'pgrep-replayer') execute function pgrep.capture_7();
+  for each statement execute function pgrep.capture_7();
 
 create trigger "pgrep_update" after update on "local"."loc_test" referencing new table as changed
-  for each statement when (pg_catalog.current_setting('application_name') <> 'pgrep-replayer') execute function pgrep.capture_7();
+  for each statement execute function pgrep.capture_7();
 
 create trigger "pgrep_old_keys" after update on "local"."loc_test"
-  for each row when (pg_catalog.current_setting('application_name') <> 'pgrep-replayer' and (old."pk1" is distinct from new."pk1" or old."pk2" is distinct from new."pk2")) execute function pgrep.capture_7_old_keys();
+  for each row when ((old."pk1" is distinct from new."pk1" or old."pk2" is distinct from new."pk2")) execute function pgrep.capture_7_old_keys();
 
 create trigger "pgrep_delete" after delete on "local"."loc_test" referencing old table as changed
-  for each statement when (pg_catalog.current_setting('application_name') <> 'pgrep-replayer') execute function pgrep.capture_7();
+  for each statement execute function pgrep.capture_7();
 
 create trigger "pgrep_truncate" after truncate on "local"."loc_test"
-  for each statement when (pg_catalog.current_setting('application_name') <> 'pgrep-replayer') execute function pgrep.capture_7_truncate();
+  for each statement execute function pgrep.capture_7_truncate();
 
 alter table "local"."loc_test" enable always trigger "pgrep_insert", enable always trigger "pgrep_update", enable always trigger "pgrep_old_keys", enable always trigger "pgrep_delete", enable always trigger "pgrep_truncate";
 
