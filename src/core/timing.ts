@@ -20,15 +20,6 @@ export function every(ms: number, task: () => void): () => void {
   };
 }
 
-/** Calls `task` every `ms` until the returned function is called. Does not keep the process alive. */
-export function every(ms: number, task: () => void): () => void {
-  const timer = setInterval(task, ms);
-  timer.unref();
-  return () => {
-    clearInterval(timer);
-  };
-}
-
 /** Calls `task` once after `ms`, unless the returned function is called before. */
 export function after(ms: number, task: () => void): () => void {
   const timer = setTimeout(task, ms);
