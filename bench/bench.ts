@@ -27,6 +27,8 @@ async function main(): Promise<number> {
     say(process.stderr, 'stopping after this trial; once more to stop now');
     stopping.abort();
   });
+  // A daemon under test is ended by our exit, and a signal that is not heard would skip that.
+  process.once('SIGTERM', () => process.exit(143));
   const startedAt = new Date();
   const load = (options.load ?? ((await hasPgbench()) ? 'pgbench' : 'node')) === 'pgbench' ? pgbench : nodeLoad;
   await using servers = await Servers.start();
