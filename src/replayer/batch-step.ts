@@ -40,7 +40,15 @@ export async function applyBatch(
   const extent = await session.reader.extent(peek, changed, limits.maxBatchRows);
   const keys = [...peek.changed.values()].reduce((sum, each) => sum + each.keys, 0);
   const view = await session.reader.view(build, keys <= smallKeys);
-  const tables = await changedTables({ session, view, peek, changed, extent, small: keys <= smallKeys, whole: keys <= limits.maxBatchRows });
+  const tables = await changedTables({
+    session,
+    view,
+    peek,
+    changed,
+    extent,
+    small: keys <= smallKeys,
+    whole: keys <= limits.maxBatchRows,
+  });
   const joined = session.live.filter((route) => session.position.tables.has(route.id)).map((route) => route.id);
   // Joining is what frees the table's queue, so it has to be flushed.
   const mark: Mark = {
@@ -135,7 +143,11 @@ async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable
 }
 
 /** The look saw every row only if the batch takes all that it counted, and that was below its limit. */
-async function isTruncated({ view, peek, extent, whole }: ChangedScope, tableId: string, condition: string): Promise<boolean> {
+async function isTruncated(
+  { view, peek, extent, whole }: ChangedScope,
+  tableId: string,
+  condition: string,
+): Promise<boolean> {
   if (extent.cutoff === null && whole) return peek.changed.get(tableId)?.truncated ?? false;
   const rows = await view.query(
     `select exists (select from ${queueName(tableId)} q where ${condition} and q.truncated) as truncated`,

@@ -60,7 +60,10 @@ export async function applyCarefully(
 async function together(connection: TargetConnection, failed: readonly FailedRow[]): Promise<readonly FailedRow[]> {
   const circle = failed.filter((row) => row.code === '23503' && row.operation === 'upsert');
   if (circle.length < 2) return failed;
-  const error = await attempt(connection, ['set constraints all deferred', ...circle.map((row) => partSql(partOf(row)))].join(';\n'));
+  const error = await attempt(
+    connection,
+    ['set constraints all deferred', ...circle.map((row) => partSql(partOf(row)))].join(';\n'),
+  );
   return error === null ? failed.filter((row) => !circle.includes(row)) : failed;
 }
 

@@ -33,12 +33,18 @@ const byCost = 'set local enable_hashjoin = on; set local enable_mergejoin = on;
 
 /** True when the order of deletes, updates and inserts within and between tables cannot matter. */
 function oneStatement({ table, changed }: StagedTable, tables: readonly StagedTable[]): boolean {
-  return !changed.sweep && !table.hasOtherUnique && !table.references.some((oid) => tables.some((other) => other.table.oid === oid));
+  return (
+    !changed.sweep &&
+    !table.hasOtherUnique &&
+    !table.references.some((oid) => tables.some((other) => other.table.oid === oid))
+  );
 }
 
 /** Deletes children first and updates and inserts parents first; which of the two first: see `upsertsFirst`. */
 function inSteps(tables: readonly StagedTable[], { mergeable, replica }: FastOptions): readonly string[] {
-  const deletes = [...tables].reverse().flatMap(({ table, changed }) => [...(changed.sweep ? [sweepSql(table)] : []), deleteSql(table)]);
+  const deletes = [...tables]
+    .reverse()
+    .flatMap(({ table, changed }) => [...(changed.sweep ? [sweepSql(table)] : []), deleteSql(table)]);
   const upserts = tables.flatMap(({ table }) =>
     mergeable ? [mergeSql(table, false)] : [updateSql(table), insertSql(table)].filter((sql) => sql !== null),
   );

@@ -133,7 +133,11 @@ class PostgresTarget implements Target {
     const staged = await this.#begin(batch, tables, 'set constraints all deferred');
     if (!staged) return notCommitted;
     const small = tables.every(({ changed }) => changed.small && !changed.sweep);
-    const statements = fastStatements(tables, { small, mergeable: this.#session.version >= 150000, replica: this.#session.replica });
+    const statements = fastStatements(tables, {
+      small,
+      mergeable: this.#session.version >= 150000,
+      replica: this.#session.replica,
+    });
     this.#smallBatches = small ? this.#smallBatches + 1 : 0;
     const truncate = !small || this.#smallBatches % truncateEvery === 0;
     const empty = emptyStages(tables, truncate);
@@ -147,7 +151,8 @@ class PostgresTarget implements Target {
   async #applyCarefully(batch: Batch, tables: readonly StagedTable[]): Promise<Applied> {
     const staged = await this.#begin(batch, tables, 'set constraints all immediate');
     if (!staged) return notCommitted;
-    for (const { table, changed } of tables) if (changed.sweep) await this.#connection.script(`${joins('on')};\n${stageSweepSql(table)};\n${joins('off')}`);
+    for (const { table, changed } of tables)
+      if (changed.sweep) await this.#connection.script(`${joins('on')};\n${stageSweepSql(table)};\n${joins('off')}`);
     const refused = await applyCarefully(this.#connection, tables.map(({ table }) => table), this.#session.replica); // prettier-ignore
     if (refused.length > 0) await batch.hold(refused);
     await this.#connection.script([...emptyStages(tables, true), 'commit'].join(';\n'));
@@ -159,9 +164,13 @@ class PostgresTarget implements Target {
     for (const { table } of tables) {
       const now = await readTargetTable(this.#connection, table.route);
       if (JSON.stringify(now) === JSON.stringify(table)) continue;
-      throw new PgrepError('target', `Table ${showTable(table.route.targetTable)} of node ${table.route.target} was changed.`, {
-        hint: 'Nothing is to be done: the link begins again with the table as it is now.',
-      });
+      throw new PgrepError(
+        'target',
+        `Table ${showTable(table.route.targetTable)} of node ${table.route.target} was changed.`,
+        {
+          hint: 'Nothing is to be done: the link begins again with the table as it is now.',
+        },
+      );
     }
   }
 
@@ -209,7 +218,8 @@ class PostgresTarget implements Target {
 }
 
 // Only for the sweep, which compares whole tables: the parts that follow go by index.
-const joins = (state: 'on' | 'off'): string => `set local enable_hashjoin = ${state}; set local enable_seqscan = ${state}`;
+const joins = (state: 'on' | 'off'): string =>
+  `set local enable_hashjoin = ${state}; set local enable_seqscan = ${state}`;
 
 // Deleted rows leave line pointers behind; a TRUNCATE now and then keeps a stage at a few pages.
 const truncateEvery = 500;

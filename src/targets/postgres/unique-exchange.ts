@@ -31,7 +31,12 @@ export async function untangle(
   return [...left];
 }
 
-async function exchange(connection: TargetConnection, table: TargetTable, group: readonly FailedRow[], replica: boolean): Promise<boolean> {
+async function exchange(
+  connection: TargetConnection,
+  table: TargetTable,
+  group: readonly FailedRow[],
+  replica: boolean,
+): Promise<boolean> {
   const parked = parkSql(table, group);
   if (parked !== null && (await attempt(connection, parked)) === null) return true;
   if (!replica && table.deleteCascades) return false;
@@ -47,9 +52,14 @@ function parkSql(table: TargetTable, group: readonly FailedRow[]): string | null
   const name = tableIdent(table.route.targetTable);
   const set = [...new Set(parked)].join(', ');
   // One row after the other: each parked value is made from those before it.
-  const park = group.map((row) => `update ${name} t set ${set} from ${stageName(table)} s where ${stagedKey(table)} and s.ctid = '${showTid(row.tid)}'::tid`);
+  const park = group.map(
+    (row) =>
+      `update ${name} t set ${set} from ${stageName(table)} s where ${stagedKey(table)} and s.ctid = '${showTid(row.tid)}'::tid`,
+  );
   const update = updateSql(table);
-  return [...park, ...(update === null ? [] : [update]), insertSql(table)].map((sql, place) => (place < park.length ? sql : `${sql} and ${among(group)}`)).join(';\n');
+  return [...park, ...(update === null ? [] : [update]), insertSql(table)]
+    .map((sql, place) => (place < park.length ? sql : `${sql} and ${among(group)}`))
+    .join(';\n');
 }
 
 function parkedValue(table: TargetTable, column: TargetColumn): string | null {
@@ -58,7 +68,8 @@ function parkedValue(table: TargetTable, column: TargetColumn): string | null {
   if (!column.notNull) return `${name} = null`;
   if (textTypes.has(column.targetType)) return `${name} = pg_catalog.gen_random_uuid()::text`;
   if (column.targetType === 'uuid') return `${name} = pg_catalog.gen_random_uuid()`;
-  if (numberTypes.has(column.targetType)) return `${name} = (select pg_catalog.min(m.${name}) - 1 from ${tableIdent(table.route.targetTable)} m)`;
+  if (numberTypes.has(column.targetType))
+    return `${name} = (select pg_catalog.min(m.${name}) - 1 from ${tableIdent(table.route.targetTable)} m)`;
   return null;
 }
 
