@@ -14,6 +14,8 @@ export const postgresSettings = {
   // Old WAL files are renamed for use again: making new ones cost the first statements half as much time again.
   min_wal_size: '2GB',
   checkpoint_timeout: '1h',
+  // PostgreSQL's own default, other than that of the test servers: where transactions can be prepared, pgrep cannot notify.
+  max_prepared_transactions: 0,
 } as const;
 
 /** Heap of the Elasticsearch server. */
