@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { PgrepError } from '../core/error.ts';
 import { replicatorName } from '../core/replicator-name.ts';
+import { after } from '../core/timing.ts';
 import { watchPeer } from './peer-watch.ts';
 import { pinnedOptions } from './pinned-settings.ts';
 import { failureKind, sqlState } from './sqlstate.ts';
@@ -138,7 +139,12 @@ class PgSession implements Session {
       this.destroy();
       return;
     }
+    // A server that does not answer does not say goodbye either.
+    const cancel = after(goodbyeMs, () => {
+      this.destroy();
+    });
     await this.#client.end().catch(() => undefined);
+    cancel();
   }
 
   #close(reason: PgrepError): void {
@@ -159,6 +165,8 @@ class PgSession implements Session {
     }
   }
 }
+
+const goodbyeMs = 1_000;
 
 function bytesOf(stream: unknown): number {
   return stream instanceof Socket ? stream.bytesRead + stream.bytesWritten : 0;
@@ -189,10 +197,14 @@ export function nodeFailure(node: string, error: unknown): unknown {
 function readFailure(node: string, error: Error): Error {
   const failure = nodeFailure(node, error);
   if (failure instanceof PgrepError) return failure;
-  return new PgrepError('table', `Reading changed rows from node ${node} failed: ${error.message} (${sqlState(error)}).`, {
-    hint: 'Check the table and the route: pgrep status; a value that cannot be read has to be mended at the source.',
-    cause: error,
-  });
+  return new PgrepError(
+    'table',
+    `Reading changed rows from node ${node} failed: ${error.message} (${sqlState(error)}).`,
+    {
+      hint: 'Check the table and the route: pgrep status; a value that cannot be read has to be mended at the source.',
+      cause: error,
+    },
+  );
 }
 
 /** Errors of the language itself come from a mistake in this program and must not look like a network that is down. */

@@ -47,6 +47,9 @@ export async function superviseLink(supervised: SupervisedLink, signal: AbortSig
 async function replay(supervised: SupervisedLink, signal: AbortSignal): Promise<void> {
   await using session = await LinkSession.open(supervised.link, supervised.connections);
   const { doorbell, settings, observer, logger } = supervised;
+  // A statement at a server that does not answer must not hold up the end; what it does there is fenced.
+  const close = (): void => void session[Symbol.asyncDispose]();
+  signal.addEventListener('abort', close, { once: true });
   await new LinkLoop({ session, doorbell, settings, observer, logger }).run(signal);
 }
 

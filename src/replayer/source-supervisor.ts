@@ -17,8 +17,6 @@ export interface SupervisedSource {
   /** False leaves a link to another daemon. */
   serves(link: Link): boolean;
   observer(link: Link): LoopObserver;
-  /** Work of the source itself beside its links (emptying queues, new partitions); runs until the signal aborts. */
-  keep(session: Session, signal: AbortSignal): Promise<void>;
   readonly settings: LoopSettings;
   readonly logger: Logger;
 }
@@ -44,14 +42,21 @@ async function serveSource(source: SupervisedSource, signal: AbortSignal): Promi
   await leases.script('set synchronous_commit = off');
   const lost = AbortSignal.any([signal, bell.lost, leases.lost]);
   const running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>();
-  const keeping = source.keep(leases, lost).catch((error: unknown) => {
-    source.logger.warn({ source: source.source }, error instanceof Error ? error.message : String(error));
-  });
+  const close = (): void => {
+    bell.destroy();
+    leases.destroy();
+  };
+  signal.addEventListener('abort', close, { once: true });
   try {
     while (!lost.aborted) {
       const links = (await loadLinks(leases, source.source)).filter((link) => source.serves(link));
-      for (const link of links)
-        if (!running.has(link.target)) running.set(link.target, start(source, { link, leases, doorbell }, lost));
+      for (const link of links) {
+        if (running.has(link.target)) continue;
+        const started = start(source, { link, leases, doorbell }, lost);
+        running.set(link.target, started);
+        // One that ended by a failure of its own is taken up again.
+        void started.ended.then(() => running.get(link.target) === started && running.delete(link.target));
+      }
       for (const [target, link] of running) {
         if (links.some((each) => each.target === target)) continue;
         link.stop.abort();
@@ -63,7 +68,7 @@ async function serveSource(source: SupervisedSource, signal: AbortSignal): Promi
   } finally {
     for (const link of running.values()) link.stop.abort();
     await Promise.all([...running.values()].map((link) => link.ended));
-    await keeping;
+    signal.removeEventListener('abort', close);
   }
 }
 

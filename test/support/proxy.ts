@@ -56,7 +56,31 @@ export class FaultProxy implements AsyncDisposable {
    */
   dropReplyAfter(marker: string): Promise<void> {
     return new Promise((resolve) => {
-      this.trap = { marker: Buffer.from(marker), sprung: resolve };
+      this.trap = { marker: Buffer.from(marker), sprung: resolve, kind: 'cut' };
+    });
+  }
+
+  /**
+   * Once: when a client sends bytes that contain the marker, these and all that follow on that connection, both ways, are held
+   * back for ever. Resolves when that has happened.
+   */
+  holdAt(marker: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.trap = { marker: Buffer.from(marker), sprung: resolve, kind: 'request' };
+    });
+  }
+
+  /** Resolves when a client sends the marker; everything passes. */
+  watchFor(marker: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.trap = { marker: Buffer.from(marker), sprung: resolve, kind: 'watch' };
+    });
+  }
+
+  /** As `holdAt`, for the answer: the server gets the bytes with the marker, the client nothing more. */
+  holdReplyAfter(marker: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.trap = { marker: Buffer.from(marker), sprung: resolve, kind: 'reply' };
     });
   }
 
@@ -76,12 +100,15 @@ export class FaultProxy implements AsyncDisposable {
     client.setNoDelay(true);
     const pair = [client, upstream] as const;
     this.pairs.add(pair);
-    const state: PairState = { tail: Buffer.alloc(0), armed: undefined };
+    const state: PairState = { tail: Buffer.alloc(0), armed: undefined, held: false };
     client.on('data', (data) => {
       this.watchForMarker(state, data);
-      this.forward(client, upstream, data);
+      if (state.armed?.kind === 'request') this.hold(state, state.armed);
+      if (!state.held) this.forward(client, upstream, data);
     });
     upstream.on('data', (data) => {
+      if (state.armed?.kind === 'reply') this.hold(state, state.armed);
+      if (state.held) return;
       if (state.armed) {
         reset(pair);
         state.armed.sprung();
@@ -90,6 +117,12 @@ export class FaultProxy implements AsyncDisposable {
       }
     });
     this.closeTogether(pair);
+  }
+
+  private hold(state: PairState, trap: ReplyTrap): void {
+    state.armed = undefined;
+    state.held = true;
+    trap.sprung();
   }
 
   private closeTogether(pair: readonly [Socket, Socket]): void {
@@ -123,11 +156,13 @@ export class FaultProxy implements AsyncDisposable {
     state.tail = seen.subarray(Math.max(0, seen.length - trap.marker.length + 1));
     if (!seen.includes(trap.marker)) return;
     this.trap = undefined;
-    state.armed = trap;
+    if (trap.kind === 'watch') trap.sprung();
+    else state.armed = trap;
   }
 }
 
 interface ReplyTrap {
+  readonly kind: 'cut' | 'request' | 'reply' | 'watch';
   readonly marker: Buffer;
   readonly sprung: () => void;
 }
@@ -136,6 +171,8 @@ interface PairState {
   /** The end of what was sent, in which a marker may have begun. */
   tail: Buffer;
   armed: ReplyTrap | undefined;
+  /** True: nothing passes any more. */
+  held: boolean;
 }
 
 function reset(pair: readonly [Socket, Socket]): void {

@@ -4,6 +4,7 @@ import postgres from 'postgres';
 import { replicatorName } from '../../core/replicator-name.ts';
 import { after } from '../../core/timing.ts';
 import { pinnedSettings } from '../../db/pinned-settings.ts';
+import { watchPeer } from '../../db/peer-watch.ts';
 import { nodeFailure, type PostgresAddress } from '../../db/session.ts';
 
 export type TargetRow = Readonly<Record<string, unknown>>;
@@ -59,7 +60,8 @@ export async function openTargetConnection(address: PostgresAddress): Promise<Ta
   const sql = postgres(address.url, options as unknown as postgres.Options<Record<string, never>>);
   const connection = new PostgresJsConnection({ node: address.node, sql, socket: () => socket, waiting });
   try {
-    await connection.script('select 1');
+    const [row] = await connection.script('select pg_catalog.pg_backend_pid()::text as pid');
+    connection.watch(address, Number(row?.['pid']));
   } catch (error) {
     connection.destroy();
     throw connection.failure(error);
@@ -75,11 +77,21 @@ interface SocketOptions {
   readonly path?: string;
 }
 
+// The driver's own time limit begins once there is a socket.
 function connected(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
+    const cancel = after(connectMs, () => socket.destroy(connectTimeout()));
     socket.once('connect', resolve);
     socket.once('error', reject);
+    socket.once('close', cancel);
+    socket.once('connect', cancel);
   });
+}
+
+const connectMs = 10_000;
+
+function connectTimeout(): Error {
+  return Object.assign(new Error('the server did not answer in time'), { code: 'CONNECT_TIMEOUT' });
 }
 
 function connectionClosed(): Error {
@@ -111,7 +123,25 @@ class PostgresJsConnection implements TargetConnection {
   }
 
   async copyIn(text: string): Promise<Writable> {
-    return this.#unlessClosed(() => this.#sql.unsafe(text).writable());
+    const stream = await this.#unlessClosed(() => this.#sql.unsafe(text).writable());
+    const fail: Reject = (error) => stream.destroy(error instanceof Error ? error : connectionClosed());
+    this.#waiting.add(fail);
+    stream.once('close', () => this.#waiting.delete(fail));
+    return stream;
+  }
+
+  /** From here on a peer that is dead breaks the connection. */
+  watch(address: PostgresAddress, pid: number): void {
+    const socket = this.#socket();
+    if (socket === undefined) return;
+    const stop = watchPeer({
+      ...address,
+      pid,
+      waiting: () => this.#waiting.size > 0,
+      bytes: () => socket.bytesRead + socket.bytesWritten,
+      destroy: () => socket.destroy(),
+    });
+    socket.once('close', stop);
   }
 
   /**
