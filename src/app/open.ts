@@ -3,6 +3,7 @@ import type { OnBatch } from '../core/applied-batch.ts';
 import { PgrepError } from '../core/error.ts';
 import { silentLogger, type Logger } from '../core/logger.ts';
 import type { Link } from '../core/route.ts';
+import { isListening } from '../db/listening.ts';
 import { openSession, type Session } from '../db/session.ts';
 import type { LinkConnections } from '../replayer/link-session.ts';
 import { openElasticsearchTarget } from '../targets/elasticsearch/open.ts';
@@ -56,9 +57,21 @@ class PgrepApp implements App {
     const source = postgresNode(this.config, link.source);
     return {
       openSource: () => openSession({ node: link.source, url: source.postgres.reveal() }),
+      targetListens: () => {
+        const node = configuredNode(this.config, link.target);
+        return node.kind === 'postgres'
+          ? isListening(node.postgres.reveal(), 5432)
+          : isListening(node.elasticsearch, node.elasticsearch.startsWith('https:') ? 443 : 80);
+      },
       openTarget: (session) => {
         const node = configuredNode(this.config, link.target);
-        if (node.kind === 'elasticsearch') return openElasticsearchTarget({ link, node: elasticsearchAddress(node), source: session, logger: this.logger });
+        if (node.kind === 'elasticsearch')
+          return openElasticsearchTarget({
+            link,
+            node: elasticsearchAddress(node),
+            source: session,
+            logger: this.logger,
+          });
         const address = { node: link.target, url: node.postgres.reveal() };
         return openPostgresTarget({ link, address, replicaRole: node.replicaRole, logger: this.logger });
       },

@@ -13,6 +13,8 @@ export interface LinkConnections {
   openSource(): Promise<Session>;
   /** `source` keeps the state of targets that cannot keep it themselves. */
   openTarget(source: Session): Promise<Target>;
+  /** Whether the target's server accepts connections; cheap enough to be asked many times a second. */
+  targetListens(): Promise<boolean>;
 }
 
 /**
@@ -36,12 +38,10 @@ export class LinkSession implements AsyncDisposable {
   static async open(link: Link, connections: LinkConnections): Promise<LinkSession> {
     const opened: (() => PromiseLike<void> | void)[] = [];
     try {
-      const readSession = await connections.openSource();
-      opened.push(() => readSession.destroy());
-      const control = await connections.openSource();
-      opened.push(() => control.destroy());
-      await readSession.script(readerSettings);
-      await control.script('set synchronous_commit = off');
+      const [readSession, control] = await bothOpen([
+        openWith(connections, readerSettings, opened),
+        openWith(connections, 'set synchronous_commit = off', opened),
+      ]);
       const target = await connections.openTarget(control);
       opened.push(() => target[Symbol.asyncDispose]());
       const origin = await readOrigin(control);
@@ -113,6 +113,23 @@ export class LinkSession implements AsyncDisposable {
     this.readSession.destroy();
     this.control.destroy();
   }
+}
+
+/** Both sessions, or the first failure once neither is being opened any more: none is left behind. */
+async function bothOpen(opening: readonly [Promise<Session>, Promise<Session>]): Promise<readonly [Session, Session]> {
+  await Promise.allSettled(opening);
+  return [await opening[0], await opening[1]];
+}
+
+async function openWith(
+  connections: LinkConnections,
+  settings: string,
+  opened: (() => PromiseLike<void> | void)[],
+): Promise<Session> {
+  const session = await connections.openSource();
+  opened.push(() => session.destroy());
+  await session.script(settings);
+  return session;
 }
 
 /** A position that has seen nothing. */

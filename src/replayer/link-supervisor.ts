@@ -77,7 +77,18 @@ async function recover(
   await reportLink(supervised.leaseSession, supervised.link.target, { state, lastError: `${message}${hint}` }).catch(
     () => undefined,
   );
-  await pause(decision === 'stop' ? stoppedMs : backoffMs(failures), signal);
+  if (decision === 'stop') await pause(stoppedMs, signal);
+  else if (await supervised.connections.targetListens()) await pause(backoffMs(failures, { baseMs: 50 }), signal);
+  else await untilListening(supervised.connections, signal);
+}
+
+/** Waits for a server that is down to accept connections again: asks often at first, seldom once it has been down for long. */
+async function untilListening(connections: LinkConnections, signal: AbortSignal): Promise<void> {
+  const begun = monotonicMs();
+  do {
+    const downMs = monotonicMs() - begun;
+    await pause(Math.min(Math.max(downMs / 100, 20), 1_000), signal);
+  } while (!signal.aborted && !(await connections.targetListens()));
 }
 
 // A standby asks for the lease this often: with the server's notice of a dead connection it takes over well within 10 s.

@@ -26,7 +26,8 @@ export async function retryOldest(
     session.live.some((route) => route.id === record.routeId),
   );
   const refused = new Set<string>();
-  const committed = records.length === 0 || (await applyRecords(session, { build: opened.build, records, refused }, signal));
+  const committed =
+    records.length === 0 || (await applyRecords(session, { build: opened.build, records, refused }, signal));
   await session.reader.end();
   if (!committed) return { tried: 0, succeeded: 0 };
   const settled = records.filter((record) => !refused.has(recordKey(record.routeId, record.key)));
