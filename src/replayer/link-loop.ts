@@ -31,6 +31,8 @@ interface LoopState {
   unflushed: boolean;
   lastReportMs: number;
   lastWakeMs: number;
+  /** True when rows that wait for a parent are to be woken as soon as `wakeMs` allow it. */
+  wakeDue: boolean;
   /** How long the next wait for the doorbell may take while transactions are open that may not ring it. */
   waitMs: number;
 }
@@ -54,6 +56,7 @@ export class LinkLoop {
     unflushed: false,
     lastReportMs: 0,
     lastWakeMs: 0,
+    wakeDue: false,
     waitMs: firstWaitMs,
   };
 
@@ -158,6 +161,7 @@ export class LinkLoop {
   /** Nothing to do: flush what is not yet, then wait for the doorbell. */
   async #idle(peek: Peek, seen: number, signal: AbortSignal): Promise<void> {
     const state = this.#state;
+    if (state.wakeDue) await this.#wakeParents();
     if (state.catchingUp || state.rate !== 0) {
       state.catchingUp = false;
       state.rate = 0;
@@ -189,7 +193,8 @@ export class LinkLoop {
 
   async #wakeParents(): Promise<void> {
     const now = monotonicMs();
-    if (now - this.#state.lastWakeMs < wakeMs) return;
+    this.#state.wakeDue = now - this.#state.lastWakeMs < wakeMs;
+    if (this.#state.wakeDue) return;
     this.#state.lastWakeMs = now;
     await wakeMissingParents(this.#session.control, this.#session.link.target);
   }

@@ -38,6 +38,8 @@ export class Pair implements AsyncDisposable {
   readonly app: App;
   readonly source: pg.Client;
   readonly target: pg.Client;
+  readonly sourceUrl: string;
+  readonly targetUrl: string;
   readonly targetRole: string;
   readonly batches: { keys: number; held: number }[] = [];
   readonly #stop = new AbortController();
@@ -58,18 +60,28 @@ export class Pair implements AsyncDisposable {
     const target = await connect(roleUrl);
     await source.query([options.sql, options.sourceSql].filter((sql) => sql !== undefined).join(';\n'));
     await target.query([options.sql, options.targetSql].filter((sql) => sql !== undefined).join(';\n'));
-    const pair = new Pair({
+    return new Pair({
       source,
       target,
       role,
+      sourceUrl,
+      targetUrl: roleUrl,
       config: config(sourceUrl, (options.targetUrl ?? same)(roleUrl), options),
     });
-    return pair;
   }
 
-  private constructor(parts: { source: pg.Client; target: pg.Client; role: string; config: Config }) {
+  private constructor(parts: {
+    source: pg.Client;
+    target: pg.Client;
+    role: string;
+    sourceUrl: string;
+    targetUrl: string;
+    config: Config;
+  }) {
     this.source = parts.source;
     this.target = parts.target;
+    this.sourceUrl = parts.sourceUrl;
+    this.targetUrl = parts.targetUrl;
     this.targetRole = parts.role;
     this.app = openApp({
       config: parts.config,
@@ -89,7 +101,25 @@ export class Pair implements AsyncDisposable {
 
   /** Starts the daemon; it ends with the pair. */
   run(): void {
-    this.#daemon = runDaemon(this.app, {}, this.#stop.signal);
+    this.runUntil(this.#stop.signal);
+  }
+
+  /** Starts the daemon; `stopped` waits for its end. */
+  runUntil(signal: AbortSignal): void {
+    this.#daemon = runDaemon(this.app, {}, AbortSignal.any([signal, this.#stop.signal]));
+  }
+
+  async stopped(): Promise<void> {
+    await this.#daemon;
+  }
+
+  /** What the daemon says of the link, read past the application: the target need not be there. */
+  async linkState(): Promise<{ state: string; lastError: string }> {
+    const [text = '{}'] = await one(
+      this.source,
+      "select json_build_object('state', state, 'lastError', last_error)::text from pgrep.link_state",
+    );
+    return JSON.parse(text) as { state: string; lastError: string };
   }
 
   /** Waits until all that was committed has reached the target or is held. */

@@ -100,6 +100,12 @@ export function insertSql(table: TargetTable, range: StageRange = null): string 
 select ${values(table)} from ${stageName(table)} s where s.live${within(range)} and not exists (select from ${tableIdent(table.route.targetTable)} t where ${sameKey(table)})`;
 }
 
+/** Query for the number of staged rows, out of those at `tids`, whose key the target has. */
+export function countStagedSql(table: TargetTable, tids: readonly string[]): string {
+  const list = `'{${tids.map((tid) => `"${tid}"`).join(',')}}'::tid[]`;
+  return `select pg_catalog.count(*) from ${stageName(table)} s join ${tableIdent(table.route.targetTable)} t on ${sameKey(table)} where s.ctid = any (${list})`;
+}
+
 /** The key columns in key order. */
 export function keyOf(table: TargetTable): readonly TargetColumn[] {
   return table.route.key.flatMap((name) => table.columns.filter((column) => column.source === name));

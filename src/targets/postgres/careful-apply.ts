@@ -1,6 +1,6 @@
 import { PgrepError } from '../../core/error.ts';
 import type { RefusedRow } from '../target.ts';
-import { deleteSql, insertSql, stageName, updateSql } from './apply-sql.ts';
+import { countStagedSql, deleteSql, insertSql, stageName, updateSql } from './apply-sql.ts';
 import type { TargetConnection } from './connection.ts';
 import { upsertsFirst } from './fast-apply.ts';
 import { describeStagedSql } from './refused-sql.ts';
@@ -8,7 +8,7 @@ import { attempt } from './savepoint.ts';
 import { showTid, splitRange, sqlRange, wholeStage, type Tid, type TidRange } from './stage-range.ts';
 import { parentsFirst } from './table-order.ts';
 import type { TargetTable } from './target-table.ts';
-import { untangle } from './unique-exchange.ts';
+import { parkDeadSql, untangle } from './unique-exchange.ts';
 
 /** A staged row that failed by itself, with the error of its last try. */
 export interface FailedRow {
@@ -25,6 +25,8 @@ interface Part {
   readonly table: TargetTable;
   readonly operation: Operation;
   readonly range: TidRange;
+  /** A statement that must hold after it. */
+  readonly check?: string;
 }
 
 /**
@@ -41,7 +43,19 @@ export async function applyCarefully(
   const ordered = parentsFirst(tables);
   const deletes = await wholeTables(connection, [...ordered].reverse(), 'delete');
   const upserts = await wholeTables(connection, ordered, 'upsert');
-  let parts = upsertsFirst(tables, replica) ? [...upserts, ...deletes] : [...deletes, ...upserts];
+  const failed = upsertsFirst(tables, replica)
+    ? await upsertThenDelete(connection, { upserts, deletes })
+    : await settle(connection, [...deletes, ...upserts], replica);
+  return inOrder(failed, (row) => describe(connection, row));
+}
+
+/** Applies parts until none of what failed gets through any more; gives that. */
+async function settle(
+  connection: TargetConnection,
+  all: readonly Part[],
+  replica: boolean,
+): Promise<readonly FailedRow[]> {
+  let parts = all;
   let failed: readonly FailedRow[] = [];
   for (;;) {
     const before: number = failed.length;
@@ -49,11 +63,43 @@ export async function applyCarefully(
     if (failed.length === 0) return [];
     if (before > 0 && failed.length === before) {
       const left = await untangle(connection, await together(connection, failed), replica);
-      if (left.length === failed.length) return inOrder(left, (row) => describe(connection, row));
+      if (left.length === failed.length) return left;
       failed = left;
     }
-    parts = failed.map(partOf);
+    parts = failed.map((row) => ({ ...partOf(row), check: all[0]?.check ?? '' }));
   }
+}
+
+/**
+ * Where deletes cascade: they wait until every row that is to leave its parent has left it, and none may take a row with it that
+ * was refused: with that row everything that hangs on it would go, which is not in the batch.
+ */
+async function upsertThenDelete(
+  connection: TargetConnection,
+  { upserts, deletes }: { upserts: readonly Part[]; deletes: readonly Part[] },
+): Promise<readonly FailedRow[]> {
+  for (const { table } of upserts) {
+    const park = parkDeadSql(table);
+    if (park !== null) await attempt(connection, park);
+  }
+  const refused = await settle(connection, upserts, false);
+  const check = await staySql(connection, refused);
+  const kept = await settle(connection, deletes.map((part) => ({ ...part, check })), false); // prettier-ignore
+  return [...kept, ...(refused.length === 0 ? [] : await settle(connection, refused.map(partOf), false))];
+}
+
+/** A statement that fails unless all refused rows that the target has now are still there. */
+async function staySql(connection: TargetConnection, refused: readonly FailedRow[]): Promise<string> {
+  const tables = [...new Set(refused.map((row) => row.table))];
+  if (tables.length === 0) return '';
+  const counts = tables.map((table) => countStagedSql(table, refused.filter((row) => row.table === table).map((row) => showTid(row.tid)))); // prettier-ignore
+  const sum = counts.map((count) => `(${count})`).join(' + ');
+  const rows = await connection.script(`select (${sum})::text as there`);
+  return `do $pgrep$ begin
+  if ${sum} < ${Number(rows[0]?.['there'])} then
+    raise exception using errcode = '23503', message = 'a row that was refused hangs on this one and would be deleted with it';
+  end if;
+end $pgrep$`;
 }
 
 /** Rows that reference each other in a circle get in only at once, under deferred constraints. Gives the rows that still fail. */
@@ -85,7 +131,8 @@ async function wholeTables(
 }
 
 async function applyPart(connection: TargetConnection, part: Part): Promise<readonly FailedRow[]> {
-  const error = await attempt(connection, partSql(part));
+  const check = part.check ?? '';
+  const error = await attempt(connection, check === '' ? partSql(part) : `${partSql(part)};\n${check}`);
   if (error === null) return [];
   const halves = splitRange(part.range);
   if (halves === null) return [{ table: part.table, operation: part.operation, tid: part.range.from, ...error }];

@@ -8,8 +8,8 @@ import type { TargetColumn, TargetTable } from './target-table.ts';
 
 /**
  * Rows that exchanged values of a second unique key block each other whichever goes first. In each such group the values are
- * first parked (null, or a value that no row has), then set; where no value can be parked, the rows are deleted and inserted
- * again, unless that would cascade into other tables. Whole groups or not at all; only rows that are in the batch are touched.
+ * first parked (null, or a value that no row has), then set; where none can be parked, the rows are deleted and inserted again,
+ * unless that would cascade into other tables. Whole groups or not at all; only rows that are in the batch are touched.
  * Gives the rows that still fail.
  */
 export async function untangle(
@@ -17,9 +17,7 @@ export async function untangle(
   failed: readonly FailedRow[],
   replica: boolean,
 ): Promise<readonly FailedRow[]> {
-  const candidates = failed.filter(
-    (row) => row.code === '23505' && row.operation === 'upsert' && (replica || !row.table.deleteCascades),
-  );
+  const candidates = failed.filter((row) => row.code === '23505' && row.operation === 'upsert');
   const left = new Set(failed);
   for (const table of new Set(candidates.map((row) => row.table))) {
     const rows = candidates.filter((row) => row.table === table);
@@ -41,6 +39,19 @@ async function exchange(
   if (parked !== null && (await attempt(connection, parked)) === null) return true;
   if (!replica && table.deleteCascades) return false;
   return (await attempt(connection, replaceSql(table, group))) === null;
+}
+
+/** Frees the values of a second unique key that dead rows have and live rows want, before the dead ones go; null: none can be. */
+export function parkDeadSql(table: TargetTable): string | null {
+  const target = tableIdent(table.route.targetTable);
+  const park = table.otherUniqueKeys.flatMap((unique) => {
+    const columns = table.columns.filter((column) => unique.includes(column.target));
+    const set = columns.flatMap((column) => parkedValue(table, column) ?? []).at(0);
+    if (set === undefined || columns.length < unique.length) return [];
+    const wanted = columns.map((column) => `t.${ident(column.target)} = ${stagedValue(column).replace(/^s\./, 'w.')}`).join(' and '); // prettier-ignore
+    return [`update ${target} t set ${set} from ${stageName(table)} s where not s.live and ${stagedKey(table)} and exists (select from ${stageName(table)} w where w.live and ${wanted})`]; // prettier-ignore
+  });
+  return park.length === 0 ? null : park.join(';\n');
 }
 
 /** Null: some unique key has no column that a value can be parked in. */
@@ -69,9 +80,12 @@ function parkedValue(table: TargetTable, column: TargetColumn): string | null {
   if (textTypes.has(column.targetType)) return `${name} = pg_catalog.gen_random_uuid()::text`;
   if (column.targetType === 'uuid') return `${name} = pg_catalog.gen_random_uuid()`;
   if (numberTypes.has(column.targetType))
-    return `${name} = (select pg_catalog.min(m.${name}) - 1 from ${tableIdent(table.route.targetTable)} m)`;
+    return `${name} = (select pg_catalog.min(m.${name}) from ${tableIdent(table.route.targetTable)} m) - 1 - ${placeInStage}`;
   return null;
 }
+
+// A number of its own for each staged row, from 0.
+const placeInStage = '((s.ctid::text::point)[0]::integer * 300 + (s.ctid::text::point)[1]::integer)';
 
 const textTypes: ReadonlySet<string> = new Set(['text', 'character varying']);
 const numberTypes: ReadonlySet<string> = new Set(['smallint', 'integer', 'bigint', 'numeric']);
