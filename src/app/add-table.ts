@@ -71,7 +71,8 @@ interface AddPlan {
 async function carryOut(plan: AddPlan, progress: CopyProgress, signal: AbortSignal): Promise<AddTableResult['routes']> {
   const { app, session, from, options } = plan;
   const nodeId = await ownId(session, from);
-  const capture = await installCapture(session, { table: options.table, ...keyOption(options), nodeId }, signal);
+  await using own = await app.ownSession(from);
+  const capture = await installCapture(own, { table: options.table, ...keyOption(options), nodeId }, signal);
   const results: AddTableResult['routes'][number][] = [];
   for (const planned of plan.planned) {
     const { target } = planned.stored;

@@ -1,8 +1,7 @@
 import { PgrepError } from '../core/error.ts';
 import { showTable, type TableName } from '../core/route.ts';
 import { tryLease } from '../db/lease.ts';
-import { openSession } from '../db/session.ts';
-import { postgresNode, type App } from './open.ts';
+import type { App } from './open.ts';
 
 /** A captured table's way to one target: what one copy at a time may fill. */
 export interface CopyPlace {
@@ -17,10 +16,7 @@ export interface CopyPlace {
  * Held by a session of its own: sessions of one process exclude each other too, and a crash frees it.
  */
 export async function withCopyLease<T>(app: App, place: CopyPlace, work: () => Promise<T>): Promise<T> {
-  await using session = await openSession({
-    node: place.source,
-    url: postgresNode(app.config, place.source).postgres.reveal(),
-  });
+  await using session = await app.ownSession(place.source);
   // A link's lease is its target's name; node names have no blanks, so the two never meet.
   if (!(await tryLease(session, `copy ${place.tableId} ${place.target}`))) throw copying(place);
   return await work();

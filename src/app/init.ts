@@ -11,6 +11,14 @@ export async function initNodes(
   options: { nodes?: readonly string[]; dryRun: boolean },
   signal: AbortSignal,
 ): Promise<InitResult> {
+  return await alone(app, options.dryRun, () => initEach(app, options, signal));
+}
+
+async function initEach(
+  app: App,
+  options: { nodes?: readonly string[]; dryRun: boolean },
+  signal: AbortSignal,
+): Promise<InitResult> {
   const results: InitResult['nodes'][number][] = [];
   const sql: PlannedSql[] = [];
   const given = new Map<string, number>();
@@ -32,6 +40,10 @@ export interface InitMissing {
 
 /** Initialises those of `nodes` that are not. With `dryRun` nothing is done but the SQL is given. Throws `schema` as `migrate` does. */
 export async function initMissing(app: App, nodes: readonly string[], dryRun: boolean): Promise<InitMissing> {
+  return await alone(app, dryRun, () => initEachMissing(app, nodes, dryRun));
+}
+
+async function initEachMissing(app: App, nodes: readonly string[], dryRun: boolean): Promise<InitMissing> {
   const given = new Map<string, number>();
   const sql: PlannedSql[] = [];
   for (const node of nodes) {
@@ -43,6 +55,20 @@ export async function initMissing(app: App, nodes: readonly string[], dryRun: bo
   }
   return { initialised: [...given.keys()], nodeIds: given, sql };
 }
+
+/**
+ * Runs `work` while nobody else initialises nodes of this configuration: two at once would give two nodes the same id. The lock is
+ * at the home node, which every command knows.
+ */
+async function alone<T>(app: App, dryRun: boolean, work: () => Promise<T>): Promise<T> {
+  if (dryRun) return await work();
+  await using session = await app.ownSession(app.config.home);
+  await session.query('select pg_catalog.pg_advisory_lock($1)', [initKey]);
+  return await work();
+}
+
+// One above the key of migrations.
+const initKey = '482770018673';
 
 interface InitPlan {
   readonly dryRun: boolean;

@@ -5,9 +5,9 @@ import { showTable, type Route } from '../core/route.ts';
 import { monotonicMs, pause } from '../core/timing.ts';
 import { isMigrated } from '../db/migrate.ts';
 import { loadRoutes } from '../db/route-store.ts';
-import { openSession, type Session } from '../db/session.ts';
+import type { Session } from '../db/session.ts';
 import { retireQueues } from '../queue/retention.ts';
-import { postgresNode, type App } from './open.ts';
+import type { App } from './open.ts';
 import { runCopy } from './run-copy.ts';
 
 /**
@@ -20,10 +20,7 @@ export async function keepSource(app: App, source: string, signal: AbortSignal):
   while (!signal.aborted) {
     try {
       // Nothing else uses this session: emptying and mending are transactions of several statements.
-      await using session = await openSession({
-        node: source,
-        url: postgresNode(app.config, source).postgres.reveal(),
-      });
+      await using session = await app.ownSession(source);
       while (!signal.aborted) {
         if (await isMigrated(session)) await keeper.look(session, signal);
         failures = 0;

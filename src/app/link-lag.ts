@@ -14,12 +14,19 @@ export interface LinkLag {
 }
 
 /** Queued changes of a link's tables with the snapshot that each has seen, as conditions on queue rows (alias `q`). */
-export async function unseenOfLink(app: App, source: Source, target: string): Promise<{ readonly queues: readonly { route: Route; condition: string }[]; readonly appliedAt: string | null }> {
+export async function unseenOfLink(
+  app: App,
+  source: Source,
+  target: string,
+): Promise<{ readonly queues: readonly { route: Route; condition: string }[]; readonly appliedAt: string | null }> {
   const link = { source: source.node, target };
   const position = await readPosition(await positionStore(app, link));
   const queues = source.routes
     .filter((route) => route.target === target)
-    .map((route) => ({ route, condition: unseenCondition(position.tables.get(route.id) ?? position.snapshot ?? '1:1:', null) }));
+    .map((route) => ({
+      route,
+      condition: unseenCondition(position.tables.get(route.id) ?? position.snapshot ?? '1:1:', null),
+    }));
   return { queues, appliedAt: position.appliedAt };
 }
 

@@ -19,8 +19,13 @@ export async function readPosition({ session, link }: PositionStore): Promise<St
     [link.source, link.target],
   );
   const row = rows[0] ?? {};
-  const tables = typeof row['tables'] === 'string' ? (JSON.parse(row['tables']) as Readonly<Record<string, string>>) : {};
-  return { snapshot: text(row['snapshot']), tables: new Map(Object.entries(tables)), appliedAt: text(row['applied_at']) };
+  const tables =
+    typeof row['tables'] === 'string' ? (JSON.parse(row['tables']) as Readonly<Record<string, string>>) : {};
+  return {
+    snapshot: text(row['snapshot']),
+    tables: new Map(Object.entries(tables)),
+    appliedAt: text(row['applied_at']),
+  };
 }
 
 function text(value: unknown): string | null {

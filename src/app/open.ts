@@ -23,6 +23,8 @@ export interface App extends AsyncDisposable {
   readonly onBatch: OnBatch;
   /** A session that the use cases share; closed with the app. */
   session(node: string): Promise<Session>;
+  /** A session of the caller's own, for transactions of several statements and for locks; the caller closes it. */
+  ownSession(node: string): Promise<Session>;
   /** How a link opens what it needs, each time anew. */
   connections(link: Link): LinkConnections;
 }
@@ -47,10 +49,14 @@ class PgrepApp implements App {
   async session(node: string): Promise<Session> {
     const open = await this.#sessions.get(node);
     if (open !== undefined && !open.lost.aborted) return open;
-    const opening = openSession({ node, url: postgresNode(this.config, node).postgres.reveal() });
+    const opening = this.ownSession(node);
     this.#sessions.set(node, opening);
     opening.catch(() => this.#sessions.delete(node));
     return opening;
+  }
+
+  ownSession(node: string): Promise<Session> {
+    return openSession({ node, url: postgresNode(this.config, node).postgres.reveal() });
   }
 
   connections(link: Link): LinkConnections {

@@ -70,8 +70,9 @@ export async function checkFilter(session: Session, description: TableDescriptio
 
 async function explainFilter(session: Session, description: TableDescription, filter: string): Promise<string> {
   try {
-    const rows = `select from ${tableIdent(description.table)} where (${filter}\n)`;
-    const found = await session.query(`explain (format json, costs off) ${rows}`);
+    const rows = `select from ${tableIdent(description.table)} where (${filter}\n) and $1::boolean`;
+    // With a parameter only one statement is taken: a filter that ends this one and begins another is refused, not run.
+    const found = await session.query(`explain (format json, costs off) ${rows}`, [true]);
     return String(found.rows[0]?.['QUERY PLAN']);
   } catch (error) {
     if (!isSqlState(sqlState(error)) && !(error instanceof PgrepError && error.code === 'privilege')) throw error;

@@ -26,7 +26,11 @@ export interface AddTableOptions {
 
 export interface AddTableResult {
   /** One entry a target. `unchanged`: the route was there with the same options. */
-  readonly routes: readonly { readonly route: Route; readonly change: 'added' | 'changed' | 'unchanged'; readonly copiedRows: number }[];
+  readonly routes: readonly {
+    readonly route: Route;
+    readonly change: 'added' | 'changed' | 'unchanged';
+    readonly copiedRows: number;
+  }[];
   /** Nodes on which `init` was run because the schema was missing. */
   readonly initialised: readonly string[];
   /** With `dryRun`: statements in order, each with the node it would run at. */
@@ -41,7 +45,11 @@ export interface PlannedSql {
 }
 
 export interface InitResult {
-  readonly nodes: readonly { readonly node: string; readonly nodeId: number; readonly change: 'created' | 'upgraded' | 'unchanged' }[];
+  readonly nodes: readonly {
+    readonly node: string;
+    readonly nodeId: number;
+    readonly change: 'created' | 'upgraded' | 'unchanged';
+  }[];
   readonly sql: readonly PlannedSql[];
 }
 

@@ -15,7 +15,10 @@ const fenceTries = 20;
  */
 export async function retryErrors(app: App, options: RetryOptions, signal: AbortSignal): Promise<RetryResult> {
   if (options.to !== undefined) configuredNode(app.config, options.to);
-  const filter = { ...(options.from === undefined ? {} : { from: options.from }), ...(options.to === undefined ? {} : { to: options.to }) };
+  const filter = {
+    ...(options.from === undefined ? {} : { from: options.from }),
+    ...(options.to === undefined ? {} : { to: options.to }),
+  };
   const [oldest] = await listErrors(app, { ...filter, limit: 1 }, signal);
   if (oldest === undefined) return { target: null, tried: 0, succeeded: 0, remaining: [], remainingTotal: 0 };
   const link = { source: oldest.source, target: oldest.dst_server };
@@ -33,7 +36,11 @@ async function retryLink(app: App, link: Link, limit: number, signal: AbortSigna
     if (outcome.tried > 0) return outcome;
     if (session.live.length === 0) break;
   }
-  throw new PgrepError('no', `The held rows of ${link.target} could not be tried: the link's tables are being copied, or its batches follow each other too fast.`, {
-    hint: 'Try again in a moment; a running daemon tries them by itself too.',
-  });
+  throw new PgrepError(
+    'no',
+    `The held rows of ${link.target} could not be tried: the link's tables are being copied, or its batches follow each other too fast.`,
+    {
+      hint: 'Try again in a moment; a running daemon tries them by itself too.',
+    },
+  );
 }

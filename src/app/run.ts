@@ -3,7 +3,7 @@ import { PgrepError } from '../core/error.ts';
 import { superviseSource } from '../replayer/source-supervisor.ts';
 import { configuredNode, openApp, postgresNames, postgresNode, type App } from './open.ts';
 import { keepSource } from './keep-source.ts';
-import { openSession, type Session } from '../db/session.ts';
+import type { Session } from '../db/session.ts';
 import { isMigrated } from '../db/migrate.ts';
 
 /**
@@ -58,7 +58,7 @@ async function runSource(
 }
 
 async function openMigrated(app: App, source: string): Promise<Session> {
-  const session = await openSession({ node: source, url: postgresNode(app.config, source).postgres.reveal() });
+  const session = await app.ownSession(source);
   if (await isMigrated(session)) return session;
   await session[Symbol.asyncDispose]();
   throw new PgrepError('config', `Node ${source} has no schema pgrep, or an older one.`, {

@@ -19,7 +19,10 @@ export interface Unreachable {
 }
 
 /** All nodes that are sources, or the one named; nodes without the schema are left out, nodes that do not answer are told apart. */
-export async function openSources(app: App, from?: string): Promise<{ sources: readonly Source[]; unreachable: readonly Unreachable[] }> {
+export async function openSources(
+  app: App,
+  from?: string,
+): Promise<{ sources: readonly Source[]; unreachable: readonly Unreachable[] }> {
   if (from !== undefined) postgresNode(app.config, from);
   const sources: Source[] = [];
   const unreachable: Unreachable[] = [];

@@ -14,7 +14,10 @@ export async function status(app: App, signal: AbortSignal): Promise<StatusResul
     signal.throwIfAborted();
     links.push(...(await sourceStatus(app, source)));
   }
-  return { links: links.sort((one, other) => one.source.localeCompare(other.source)), unreachable: unreachable.map(({ node }) => node) };
+  return {
+    links: links.sort((one, other) => one.source.localeCompare(other.source)),
+    unreachable: unreachable.map(({ node }) => node),
+  };
 }
 
 async function sourceStatus(app: App, source: Source): Promise<readonly LinkStatus[]> {
@@ -22,11 +25,16 @@ async function sourceStatus(app: App, source: Source): Promise<readonly LinkStat
   const leases = await heldLeases(source.session, targets);
   const states = await readStates(source);
   const links: LinkStatus[] = [];
-  for (const target of targets) links.push(await linkStatus(app, source, { target, served: leases.has(target), row: states.get(target) ?? {} }));
+  for (const target of targets)
+    links.push(await linkStatus(app, source, { target, served: leases.has(target), row: states.get(target) ?? {} }));
   return links;
 }
 
-async function linkStatus(app: App, source: Source, link: { target: string; served: boolean; row: Row }): Promise<LinkStatus> {
+async function linkStatus(
+  app: App,
+  source: Source,
+  link: { target: string; served: boolean; row: Row },
+): Promise<LinkStatus> {
   const lag = await lagOrUnknown(app, source, link.target);
   const routes = source.routes.filter((route) => route.target === link.target);
   const copying = routes.filter((route) => route.state === 'copying').length;

@@ -6,7 +6,11 @@ import { postgresNames, type App } from './open.ts';
 import type { PlannedSql, UninstallResult } from './results.ts';
 
 /** Removes everything of pgrep from nodes (default: every Postgres node): triggers, queues, routes, held rows. Replicated rows stay. */
-export async function uninstall(app: App, options: { nodes?: readonly string[]; dryRun: boolean }, signal: AbortSignal): Promise<UninstallResult> {
+export async function uninstall(
+  app: App,
+  options: { nodes?: readonly string[]; dryRun: boolean },
+  signal: AbortSignal,
+): Promise<UninstallResult> {
   const sql: PlannedSql[] = [];
   const nodes: string[] = [];
   for (const node of options.nodes ?? postgresNames(app.config)) {
@@ -15,7 +19,9 @@ export async function uninstall(app: App, options: { nodes?: readonly string[]; 
     if (planned.length === 0) continue;
     nodes.push(node);
     sql.push(...planned.map((text) => ({ node, text })));
-    if (!options.dryRun) await dropAll(session, node, planned, signal);
+    if (options.dryRun) continue;
+    await using own = await app.ownSession(node);
+    await dropAll(own, node, planned, signal);
   }
   if (nodes.length > 0 || options.dryRun) return { nodes, sql };
   throw new PgrepError('no', 'No node has anything of pgrep installed.', { hint: 'Nothing is to be done.' });

@@ -25,14 +25,20 @@ export async function waitForTargets(app: App, options: WaitOptions, signal: Abo
     await pause(pollMs, signal);
   }
   signal.throwIfAborted();
-  return { reached: behind.length === 0, behind: behind.map(({ source, target }) => ({ source: source.node, target })), seconds: Math.round(seconds() * 1000) / 1000 };
+  return {
+    reached: behind.length === 0,
+    behind: behind.map(({ source, target }) => ({ source: source.node, target })),
+    seconds: Math.round(seconds() * 1000) / 1000,
+  };
 }
 
 async function links(app: App, to: string | undefined): Promise<readonly Awaited[]> {
   const awaited: Awaited[] = [];
   for (const source of await requireSources(app)) {
     const { rows } = await source.session.query('select pg_catalog.pg_current_snapshot()::text as snapshot');
-    const targets = new Set(source.routes.map((route) => route.target).filter((target) => to === undefined || target === to));
+    const targets = new Set(
+      source.routes.map((route) => route.target).filter((target) => to === undefined || target === to),
+    );
     for (const target of targets) awaited.push({ source, target, snapshot: String(rows[0]?.['snapshot']) });
   }
   return awaited;
@@ -48,14 +54,18 @@ async function isBehind(app: App, { source, target, snapshot }: Awaited): Promis
   if (await isCopying(source, target)) return true;
   const { queues } = await unseenOfLink(app, source, target);
   const waiting = queues.map(
-    ({ route, condition }) => `exists (select from ${queueName(route.tableId)} q where ${condition} and pg_catalog.pg_visible_in_snapshot(q.xid, $1::pg_snapshot))`,
+    ({ route, condition }) =>
+      `exists (select from ${queueName(route.tableId)} q where ${condition} and pg_catalog.pg_visible_in_snapshot(q.xid, $1::pg_snapshot))`,
   );
   const { rows } = await source.session.query(`select ${waiting.join(' or ')} as behind`, [snapshot]);
   return rows[0]?.['behind'] === 't';
 }
 
 async function isCopying(source: Source, target: string): Promise<boolean> {
-  const { rows } = await source.session.query(`select exists (select from pgrep.route where target = $1 and state = 'copying') as copying`, [target]);
+  const { rows } = await source.session.query(
+    `select exists (select from pgrep.route where target = $1 and state = 'copying') as copying`,
+    [target],
+  );
   return rows[0]?.['copying'] === 't';
 }
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
-import { FaultProxy } from '../support/proxy.ts';
+import type { FaultProxy } from '../support/proxy.ts';
 import { waitFor } from '../support/wait.ts';
-import { auditSql, digest, Pair } from './pair.ts';
+import { auditSql, digest, proxied, type Proxied } from './pair.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -12,16 +12,11 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-/** A pair with `public.t` replicated, its daemon's connections through proxies. */
-async function audited(name: string): Promise<{ pair: Pair; source: FaultProxy; target: FaultProxy }> {
-  const pair = await Pair.create(name, { local: server, remote: server });
-  const source = await FaultProxy.open(server.port);
-  const target = await FaultProxy.open(server.port);
-  await pair.both('create table public.t (id integer primary key, n integer not null)');
-  await pair.sql('remote', auditSql);
-  await pair.json('add-table', 'public.t', '--to', 'remote');
-  pair.configure({ url: { local: source.url(pair.url.local), remote: target.url(pair.url.remote) } });
-  return { pair, source, target };
+/** A replicated `public.t` behind proxies whose target counts what is done to it. */
+async function audited(name: string): Promise<Proxied> {
+  const here = await proxied(server, name);
+  await here.pair.sql('remote', auditSql);
+  return here;
 }
 
 const operations = 'select operation, count(*)::integer as n from public.audit group by 1 order by 1';
@@ -36,10 +31,8 @@ describe('G3: kill -9 of the daemon', () => {
   ] as const;
 
   test.each(steps)('%s leaves each change applied exactly once by the next daemon', async (step, arm) => {
-    const { pair, source, target } = await audited(`step${steps.findIndex(([name]) => name === step)}`);
-    await using _ = pair;
-    await using __ = source;
-    await using ___ = target;
+    await using here = await audited(`step${steps.findIndex(([name]) => name === step)}`);
+    const { pair, source, target } = here;
     for (const change of [
       'insert into public.t select i, 0 from generate_series(1, 500) i',
       'update public.t set n = n + 1',
@@ -68,10 +61,8 @@ describe('G3: kill -9 of the daemon', () => {
 
 describe('the daemon', () => {
   test('ends within 5 s of SIGTERM in the middle of a large batch, with status 0 and the target unchanged', async () => {
-    const { pair, source, target } = await audited('sigterm');
-    await using _ = pair;
-    await using __ = source;
-    await using ___ = target;
+    await using here = await audited('sigterm');
+    const { pair, source, target } = here;
     await using daemon = await pair.daemon();
     await pair.arrive();
     const copying = source.watchFor('copy (');
@@ -88,10 +79,8 @@ describe('the daemon', () => {
   });
 
   test('ends within 5 s of SIGTERM while both servers are silent', async () => {
-    const { pair, source, target } = await audited('silent');
-    await using _ = pair;
-    await using __ = source;
-    await using ___ = target;
+    await using here = await audited('silent');
+    const { pair, source, target } = here;
     await using daemon = await pair.daemon();
     await pair.arrive();
     source.mode = 'blackhole';
@@ -102,10 +91,8 @@ describe('the daemon', () => {
   });
 
   test('is replaced within 10 s of its kill -9 by another that was waiting', async () => {
-    const { pair, source, target } = await audited('takeover');
-    await using _ = pair;
-    await using __ = source;
-    await using ___ = target;
+    await using here = await audited('takeover');
+    const { pair, source, target } = here;
     await using first = await pair.daemon();
     await using second = pair.spawn('run');
     await second.says(/"msg":"started"/);
@@ -121,10 +108,8 @@ describe('the daemon', () => {
   });
 
   test('G3: two at once, the lease circumvented, apply each change once and hold nothing', async () => {
-    const { pair, source, target } = await audited('twice');
-    await using _ = pair;
-    await using __ = source;
-    await using ___ = target;
+    await using here = await audited('twice');
+    const { pair, source, target } = here;
     await pair.sql('local', lockerless);
     await using one = await pair.daemon();
     await using other = await pair.daemon();

@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect } from 'vitest';
+import { openApp, type App } from '../../src/app/open.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { runPgrep, spawnPgrep, type PgrepExit, type PgrepProcess } from '../support/daemon.ts';
 import type { PostgresServer } from '../support/postgres.ts';
+import { FaultProxy } from '../support/proxy.ts';
 import { waitFor } from '../support/wait.ts';
 
 export type Node = 'local' | 'remote';
@@ -73,6 +76,29 @@ export class Pair implements AsyncDisposable {
     return ((await this.json('status')) as { links: Record<string, unknown>[] }).links[0] ?? {};
   }
 
+  /** Opens the application on the pair's configuration, for tests that need no process of their own. */
+  app(): App {
+    return openApp({ config: loadConfig(join(this.folder, 'pgrep.json'), {}) });
+  }
+
+  /** Everything that a database's catalogs and pgrep's own tables hold, one line an object. */
+  async catalog(node: Node): Promise<readonly string[]> {
+    const objects = await this.sql(node, catalogSql);
+    const tables = await this.sql(
+      node,
+      "select relname from pg_class where relnamespace = to_regnamespace('pgrep') and relkind = 'r' order by 1",
+    );
+    const lines = objects.map((row) => String(row['line']));
+    for (const { relname } of tables) {
+      const rows = await this.sql(
+        node,
+        `select to_jsonb(t) - '{applied_at,updated_at}'::text[] as row from pgrep.${String(relname)} t order by 1`,
+      );
+      lines.push(...rows.map(({ row }) => `${String(relname)} ${JSON.stringify(row)}`));
+    }
+    return lines;
+  }
+
   /** Starts a daemon; ready when it says that it replays. */
   async daemon(...args: string[]): Promise<PgrepProcess> {
     const daemon = this.spawn('run', ...args);
@@ -115,6 +141,20 @@ function pool(url: string): pg.Pool {
   return made;
 }
 
+const catalogSql = `select line from (
+  select 'schema ' || nspname || ' ' || coalesce(nspacl::text, '') as line from pg_namespace where nspname !~ '^pg_(temp|toast)'
+  union all select 'relation ' || c.oid::regclass || ' ' || relkind::text || ' ' || coalesce(relacl::text, '') || ' ' || relrowsecurity || ' ' || coalesce(reloptions::text, '')
+    from pg_class c where relnamespace <> all (array['pg_catalog'::regnamespace, 'information_schema'::regnamespace]) and relpersistence = 'p'
+  union all select 'column ' || attrelid::regclass || '.' || attname || ' ' || atttypid::regtype || attnotnull || attgenerated::text || attidentity::text
+    from pg_attribute a join pg_class c on c.oid = attrelid where attnum > 0 and relkind in ('r', 'p')
+      and relnamespace <> all (array['pg_catalog'::regnamespace, 'information_schema'::regnamespace]) and relpersistence = 'p'
+  union all select 'trigger ' || tgrelid::regclass || ' ' || pg_get_triggerdef(oid) || tgenabled::text from pg_trigger where not tgisinternal
+  union all select 'function ' || oid::regprocedure || ' ' || md5(prosrc) || coalesce(proacl::text, '') from pg_proc
+    where pronamespace <> all (array['pg_catalog'::regnamespace, 'information_schema'::regnamespace])
+  union all select 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint
+    where connamespace <> all (array['pg_catalog'::regnamespace, 'information_schema'::regnamespace])
+) l order by line`;
+
 /** Makes the target count what is done to `public.t`: one row an operation, also under replica role. */
 export const auditSql = `create table public.audit (operation text, id integer);
 create function public.note() returns trigger language plpgsql as $$
@@ -127,3 +167,28 @@ alter table public.t enable always trigger note;`;
 
 /** Contents of `public.t` in one value. */
 export const digest = `select count(*)::integer as rows, md5(string_agg(t::text, ',' order by t.id)) as sum from public.t`;
+
+/** A pair whose `public.t` is replicated, with proxies between the daemon and its servers. */
+export interface Proxied extends AsyncDisposable {
+  readonly pair: Pair;
+  readonly source: FaultProxy;
+  readonly target: FaultProxy;
+}
+
+/** Makes one; both databases are on `server`. */
+export async function proxied(server: PostgresServer, name: string): Promise<Proxied> {
+  const pair = await Pair.create(name, { local: server, remote: server });
+  const source = await FaultProxy.open(server.port);
+  const target = await FaultProxy.open(server.port);
+  await pair.both('create table public.t (id integer primary key, n integer not null)');
+  await pair.json('add-table', 'public.t', '--to', 'remote');
+  pair.configure({ url: { local: source.url(pair.url.local), remote: target.url(pair.url.remote) } });
+  return {
+    pair,
+    source,
+    target,
+    async [Symbol.asyncDispose]() {
+      for (const each of [source, target, pair]) await each[Symbol.asyncDispose]();
+    },
+  };
+}

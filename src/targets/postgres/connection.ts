@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import postgres from 'postgres';
+import type { PgrepError } from '../../core/error.ts';
 import { replicatorName } from '../../core/replicator-name.ts';
 import { after } from '../../core/timing.ts';
 import { pinnedSettings } from '../../db/pinned-settings.ts';
@@ -103,6 +104,7 @@ class PostgresJsConnection implements TargetConnection {
   readonly #sql: postgres.Sql;
   readonly #socket: () => Socket | undefined;
   readonly #waiting: Set<Reject>;
+  #givenUp: PgrepError | undefined;
 
   constructor(parts: { node: string; sql: postgres.Sql; socket: () => Socket | undefined; waiting: Set<Reject> }) {
     this.#node = parts.node;
@@ -139,7 +141,10 @@ class PostgresJsConnection implements TargetConnection {
       pid,
       waiting: () => this.#waiting.size > 0,
       bytes: () => socket.bytesRead + socket.bytesWritten,
-      destroy: () => socket.destroy(),
+      destroy: (reason) => {
+        this.#givenUp = reason;
+        socket.destroy();
+      },
     });
     socket.once('close', stop);
   }
@@ -163,7 +168,8 @@ class PostgresJsConnection implements TargetConnection {
   }
 
   failure(error: unknown): unknown {
-    return nodeFailure(this.#node, error);
+    // Of a connection that was given up the reason says more than the driver.
+    return this.#givenUp ?? nodeFailure(this.#node, error);
   }
 
   destroy(): void {
