@@ -34,6 +34,7 @@ export function chunkTable(route: Route, range: KeyRange): ChangedTable {
     rows: `(select ${columns} from ${rows}${filter})`,
     sweep: false,
     small: false,
+    byHash: false,
   };
 }
 
@@ -48,6 +49,7 @@ export function sweepTable(route: Route): ChangedTable {
     rows: `(select ${columns} from ${tableIdent(route.sourceTable)} t${filter})`,
     sweep: true,
     small: false,
+    byHash: false,
   };
 }
 

@@ -12,7 +12,8 @@ export type Protocol = 'snapshot' | 'build';
 export interface SourceView {
   /** With protocol `build`: the number drawn before the view was opened. */
   readonly build: string | null;
-  copyOut(sql: string): Readable;
+  /** `copy (…) to stdout`. `byHash`: joins read whole tables instead of looking up each key. */
+  copyOut(sql: string, byHash?: boolean): Readable;
   query(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
 }
 
@@ -80,21 +81,29 @@ export class BatchReader {
     return { snapshot: String(rows[0]?.['snapshot']), build };
   }
 
-  /** The rows' snapshot. Plans go by index for a `small` batch, by cost otherwise. */
-  async view(build: string | null, small: boolean): Promise<SourceView> {
-    const begin = this.#protocol === 'build' ? [beginView] : [];
-    const settings = [...begin, ...(small ? [] : [byCost])];
-    if (settings.length > 0) await this.#session.script(settings.join(';\n'));
+  /** Opens the rows' snapshot where the look has not. */
+  async view(build: string | null): Promise<SourceView> {
+    if (this.#protocol === 'build') await this.#session.script(beginView);
     return this.opened(build);
   }
 
   /** The view that `open` has begun. */
   opened(build: string | null): SourceView {
+    let hashed = false;
     return {
       build,
-      copyOut: (sql) => this.#session.copyOut(sql),
+      copyOut: (sql, byHash = false) => {
+        if (byHash !== hashed) this.#plan(byHash);
+        hashed = byHash;
+        return this.#session.copyOut(sql);
+      },
       query: async (sql) => (await this.#session.query(sql)).rows,
     };
+  }
+
+  // Not awaited: the session runs it before the COPY that follows, and if it fails so does that.
+  #plan(byHash: boolean): void {
+    this.#session.script(byHash ? byHashPlans : byIndexPlans).catch(() => undefined);
   }
 
   /** Ends the view, if one is open, so that it holds nothing back at the source. */
@@ -130,4 +139,6 @@ export class BatchReader {
 const maxPrepared = 8;
 
 const beginView = 'begin isolation level repeatable read, read only';
-const byCost = 'set local enable_hashjoin = on; set local enable_mergejoin = on; set local enable_seqscan = on';
+// The planner cannot know how many keys the arrays of a queue hold, so it is told how to join.
+const byHashPlans = 'set local enable_hashjoin = on; set local enable_seqscan = on; set local enable_nestloop = off';
+const byIndexPlans = 'set local enable_hashjoin = off; set local enable_seqscan = off; set local enable_nestloop = on';

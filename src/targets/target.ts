@@ -70,8 +70,11 @@ export interface Batch {
   /** What to commit together with the rows. */
   readonly mark: Mark;
   readonly origin: SourceOrigin;
-  /** Runs `copy (…) to stdout …` in the batch's snapshot. One at a time; the stream must be read to its end or destroyed. */
-  copyOut(sql: string): Readable;
+  /**
+   * Runs `copy (…) to stdout …` in the batch's snapshot. One at a time; the stream must be read to its end or destroyed.
+   * `byHash`: see `ChangedTable.byHash`; default false.
+   */
+  copyOut(sql: string, byHash?: boolean): Readable;
   /** Records refused rows at the source, durably. To be called before the mark is committed. */
   hold(refused: readonly RefusedRow[]): Promise<void>;
 }
@@ -90,6 +93,8 @@ export interface ChangedTable {
   readonly sweep: boolean;
   /** True when `keys` gives at most a few thousand keys: plans should then go by index, key by key. */
   readonly small: boolean;
+  /** True when `keys` gives so much of the table that one pass over it, joined by hash, beats looking up each key. */
+  readonly byHash: boolean;
 }
 
 /**

@@ -99,6 +99,7 @@ export class ElasticsearchLink implements AsyncDisposable {
       rows: `(select ${columns} from ${tableIdent(route.sourceTable)}${where})`,
       sweep: options.sweep ?? false,
       small: false,
+      byHash: false,
     };
   }
 

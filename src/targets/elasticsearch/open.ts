@@ -78,7 +78,7 @@ class ElasticsearchTarget implements Target {
     let held = 0;
     for (const table of batch.tables) {
       const prepared = this.#preparedFor(table.route);
-      const stream = batch.copyOut(documentsCopy(prepared.shape, table, build));
+      const stream = batch.copyOut(documentsCopy(prepared.shape, table, build), table.byHash);
       const bulks = fence.while(cutBulks(stream, this.#sender.bulkBytes));
       const { items, refused } = await this.#sender.sendAll(prepared.destination, bulks, signal);
       keys += items;

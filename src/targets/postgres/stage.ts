@@ -1,5 +1,4 @@
 import { pipeline } from 'node:stream/promises';
-import { Transform } from 'node:stream';
 import type { Batch, ChangedTable } from '../target.ts';
 import { copyLiveSql, copyOutSql, keyOf, liveName, stageName } from './apply-sql.ts';
 import type { TargetConnection } from './connection.ts';
@@ -13,45 +12,38 @@ export interface StagedTable {
 
 /**
  * Streams a table's part of the batch from the source's COPY into the stage; bytes pass through unread and memory stays
- * bounded by the streams' buffers. Gives the number of bytes.
+ * bounded by the streams' buffers.
  */
-export async function fillStage(connection: TargetConnection, batch: Batch, staged: StagedTable): Promise<number> {
+export async function fillStage(connection: TargetConnection, batch: Batch, staged: StagedTable): Promise<void> {
   const { table, changed } = staged;
   const columns = table.columns.map((column) => column.stage).join(', ');
-  const bytes = await copyThrough(connection, batch, {
+  await copyThrough(connection, batch, {
     from: copyOutSql(table, changed),
+    byHash: changed.byHash,
     into: `copy ${stageName(table)} (live, ${columns}) from stdin (format binary)`,
   });
-  if (!changed.sweep) return bytes;
+  if (!changed.sweep) return;
   const key = keyOf(table)
     .map((column) => column.stage)
     .join(', ');
-  const live = await copyThrough(connection, batch, {
+  await copyThrough(connection, batch, {
     from: copyLiveSql(table, changed),
     into: `copy ${liveName(table)} (${key}) from stdin (format binary)`,
+    byHash: true,
   });
-  return bytes + live;
 }
 
 async function copyThrough(
   connection: TargetConnection,
   batch: Batch,
-  sql: { from: string; into: string },
-): Promise<number> {
-  const source = batch.copyOut(sql.from);
-  let bytes = 0;
-  const count = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      done(null, chunk);
-    },
-  });
+  copy: { from: string; into: string; byHash: boolean },
+): Promise<void> {
+  const source = batch.copyOut(copy.from, copy.byHash);
   // A source error must not wait for the target to answer: the pipeline is built as soon as the target is ready.
   source.on('error', () => undefined);
-  const target = await connection.copyIn(sql.into).catch((error: unknown) => {
+  const target = await connection.copyIn(copy.into).catch((error: unknown) => {
     source.destroy();
     throw error;
   });
-  await pipeline(source, count, target);
-  return bytes;
+  await pipeline(source, target);
 }
