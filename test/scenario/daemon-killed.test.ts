@@ -62,7 +62,7 @@ describe('G3: kill -9 of the daemon', () => {
 describe('the daemon', () => {
   test('ends within 5 s of SIGTERM in the middle of a large batch, with status 0 and the target unchanged', async () => {
     await using here = await audited('sigterm');
-    const { pair, source, target } = here;
+    const { pair, source } = here;
     await using daemon = await pair.daemon();
     await pair.arrive();
     const copying = source.watchFor('copy (');
@@ -92,7 +92,7 @@ describe('the daemon', () => {
 
   test('is replaced within 10 s of its kill -9 by another that was waiting', async () => {
     await using here = await audited('takeover');
-    const { pair, source, target } = here;
+    const { pair } = here;
     await using first = await pair.daemon();
     await using second = pair.spawn('run');
     await second.says(/"msg":"started"/);
@@ -109,7 +109,7 @@ describe('the daemon', () => {
 
   test('G3: two at once, the lease circumvented, apply each change once and hold nothing', async () => {
     await using here = await audited('twice');
-    const { pair, source, target } = here;
+    const { pair } = here;
     await pair.sql('local', lockerless);
     await using one = await pair.daemon();
     await using other = await pair.daemon();
