@@ -94,7 +94,9 @@ export async function applyTables(session: LinkSession, work: TableWork): Promis
     },
   };
   const applied = await session.target.apply(batch, work.signal);
-  session.position = applied.committed ? advance(session, work.mark) : await session.target.position(work.signal);
+  if (!applied.committed) session.position = await session.target.position(work.signal);
+  else if (work.mark.kind === 'position') session.moved(advance(session, work.mark));
+  else session.position = advance(session, work.mark);
   return applied;
 }
 

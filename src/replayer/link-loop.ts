@@ -21,7 +21,9 @@ export interface LoopObserver {
 }
 
 interface LoopState {
-  generation: string | null;
+  /** The generation that the routes were loaded at, or an earlier one. */
+  generation: string;
+  originChecked: boolean;
   /** Batches since the link last waited for work. */
   busy: number;
   rate: number;
@@ -48,7 +50,8 @@ export class LinkLoop {
   readonly #observer: LoopObserver;
   readonly #logger: Logger;
   readonly #state: LoopState = {
-    generation: null,
+    generation: '',
+    originChecked: false,
     busy: 0,
     rate: 0,
     catchingUp: false,
@@ -75,7 +78,7 @@ export class LinkLoop {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#session.loadRoutes(signal);
+    this.#state.generation = await this.#session.loadRoutes(signal);
     await this.#report({ state: 'running', lastError: null });
     while (!signal.aborted) await this.#turn(signal);
   }
@@ -89,20 +92,21 @@ export class LinkLoop {
       this.#settings.maxBatchRows + 1,
     );
     const { peek } = found;
-    if (this.#state.generation === null)
-      this.#session.checkOrigin(this.#logger, BigInt(peek.snapshot.split(':')[1] ?? '0'));
-    if (peek.generation !== this.#state.generation) return this.#reload(peek.generation, signal);
+    if (!this.#state.originChecked) {
+      this.#state.originChecked = true;
+      // A position that was set back has more to look for.
+      if (this.#session.checkOrigin(this.#logger, parseSnapshot(peek.snapshot).xmax)) return this.#session.reader.end();
+    }
+    if (peek.generation !== this.#state.generation) return this.#reload(signal);
     if (peek.changed.size > 0) return this.#batch(found, signal);
     await this.#session.reader.end();
     if (await this.#retry(peek, signal)) return;
     await this.#idle(peek, seen, signal);
   }
 
-  async #reload(generation: string, signal: AbortSignal): Promise<void> {
+  async #reload(signal: AbortSignal): Promise<void> {
     await this.#session.reader.end();
-    // The first look came after the routes were loaded, but may have seen a later generation than that: load again.
-    this.#state.generation = generation;
-    await this.#session.loadRoutes(signal);
+    this.#state.generation = await this.#session.loadRoutes(signal);
   }
 
   async #batch(found: { peek: Peek; build: string | null }, signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import type { Session } from '../db/session.ts';
 import { BatchReader, readerSettings } from '../queue/batch-reader.ts';
 import { compareOrigins, readOrigin } from '../queue/origin.ts';
 import type { WatchedQueue } from '../queue/peek.ts';
+import { mayHaveCrashed } from '../queue/server-life.ts';
 import type { LinkPosition, SourceOrigin, Target } from '../targets/target.ts';
 
 /** How a link opens what it works with; wired in `src/app/`. */
@@ -33,7 +34,8 @@ export class LinkSession implements AsyncDisposable {
   routes: readonly Route[] = [];
   /** The routes whose tables are in batches. */
   live: readonly Route[] = [];
-  position: LinkPosition;
+  /** Read with the routes. Before that no fence stands where this epoch is. */
+  position: LinkPosition = { epoch: '-1', snapshot: null, tables: new Map(), origin: null };
 
   static async open(link: Link, connections: LinkConnections): Promise<LinkSession> {
     const opened: (() => PromiseLike<void> | void)[] = [];
@@ -45,30 +47,30 @@ export class LinkSession implements AsyncDisposable {
       const target = await connections.openTarget(control);
       opened.push(() => target[Symbol.asyncDispose]());
       const origin = await readOrigin(control);
-      const position = await target.position(new AbortController().signal);
-      return new LinkSession({ link, readSession, control, target, origin, position });
+      return new LinkSession({ link, readSession, control, target, origin });
     } catch (error) {
       for (const close of opened.reverse()) await close();
       throw error;
     }
   }
 
-  private constructor(parts: Pick<LinkSession, 'link' | 'readSession' | 'control' | 'target' | 'origin' | 'position'>) {
+  private constructor(parts: Pick<LinkSession, 'link' | 'readSession' | 'control' | 'target' | 'origin'>) {
     this.link = parts.link;
     this.readSession = parts.readSession;
     this.control = parts.control;
     this.target = parts.target;
     this.origin = parts.origin;
-    this.position = parts.position;
     this.reader = new BatchReader(parts.readSession, parts.target.reading);
   }
 
-  /** Loads the routes and prepares the target for the live ones, or for all. */
-  async loadRoutes(signal: AbortSignal, which: 'live' | 'all' = 'live'): Promise<void> {
+  /** Loads the routes, reads the position and prepares the target for the live ones. Gives the generation that the routes are of, or of an earlier one. */
+  async loadRoutes(signal: AbortSignal): Promise<string> {
+    const { rows } = await this.control.query('select g.last_value as generation from pgrep.generation g');
     this.routes = await loadRoutes(this.control, this.link.source, { target: this.link.target });
     this.live = this.routes.filter((route) => route.state === 'live');
     this.position = await this.target.position(signal);
-    await this.target.prepare(which === 'live' ? this.live : this.routes, signal);
+    await this.target.prepare(this.live, signal);
+    return String(rows[0]?.['generation']);
   }
 
   /** The queues to watch, each with what its table has seen. Throws `target` when the target has lost its position. */
@@ -91,7 +93,8 @@ export class LinkSession implements AsyncDisposable {
 
   /**
    * Notices a source that is not the one the position was taken in. Another database: throws `sourceReplaced`.
-   * A promoted one: everything that is still queued is sent again, which is harmless, and `verify` is advised.
+   * A promoted one: everything that is still queued is sent again, which is harmless, and `verify` is advised. After a crash too,
+   * since transaction ids may have been given out a second time.
    */
   checkOrigin(logger: Logger, currentXmax: bigint): void {
     const { origin, snapshot } = this.position;
@@ -99,12 +102,17 @@ export class LinkSession implements AsyncDisposable {
     const change = compareOrigins(origin, this.origin);
     if (change === 'replaced') throw replaced(this.link, origin, this.origin);
     const rewound = BigInt(snapshot.split(':')[1] ?? '0') > currentXmax;
-    if (change === 'same' && !rewound) return;
+    if (change === 'same' && !rewound && !this.#crashed) return;
+    this.#resend = true;
+    const fields = { link: showLink(this.link), before: origin, now: this.origin };
+    if (change === 'same' && !rewound) {
+      logger.info(fields, 'the source was restarted after a crash: all that is still queued is sent again');
+      return;
+    }
     logger.warn(
-      { link: showLink(this.link), before: origin, now: this.origin },
+      fields,
       'the source was promoted or set back: all that is still queued is sent again; compare both sides when the link has caught up',
     );
-    this.position = { ...this.position, snapshot: everythingUnseen };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
