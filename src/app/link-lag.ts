@@ -1,6 +1,7 @@
 import { readPosition } from './link-position.ts';
 import type { Route } from '../core/route.ts';
 import { keysInRow, queueName } from '../queue/queue-table.ts';
+import { crashedSql } from '../queue/server-life.ts';
 import { unseenCondition } from '../queue/unseen.ts';
 import { positionStore } from './position-store.ts';
 import type { App } from './open.ts';
@@ -21,11 +22,17 @@ export async function unseenOfLink(
 ): Promise<{ readonly queues: readonly { route: Route; condition: string }[]; readonly appliedAt: string | null }> {
   const link = { source: source.node, target };
   const position = await readPosition(await positionStore(app, link));
+  // After a crash the daemon sends everything again: until then nothing counts as seen.
+  const { rows } = await source.session.query(`select ${crashedSql('$1')} as crashed`, [target]);
+  const crashed = rows[0]?.['crashed'] === 't';
   const queues = source.routes
     .filter((route) => route.target === target)
     .map((route) => ({
       route,
-      condition: unseenCondition(position.tables.get(route.id) ?? position.snapshot ?? '1:1:', null),
+      condition: unseenCondition(
+        crashed ? '1:1:' : (position.tables.get(route.id) ?? position.snapshot ?? '1:1:'),
+        null,
+      ),
     }));
   return { queues, appliedAt: position.appliedAt };
 }

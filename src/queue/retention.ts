@@ -1,5 +1,6 @@
 import { sqlState } from '../db/sqlstate.ts';
 import type { Session } from '../db/session.ts';
+import { serverLife } from './server-life.ts';
 import { queueName } from './queue-table.ts';
 import { unseenCondition } from './unseen.ts';
 
@@ -33,7 +34,7 @@ async function passedQueues(session: Session): Promise<readonly KeptQueue[]> {
     `select r.table_id, pg_catalog.json_agg(l.confirmed::text)::text as confirmed
      from pgrep.route r left join pgrep.link_state l on l.target = r.target
      group by r.table_id
-     having pg_catalog.bool_and(r.state = 'live' and r.joined and l.confirmed is not null) order by r.table_id`,
+     having pg_catalog.bool_and(r.state = 'live' and r.joined and l.confirmed is not null and l.confirmed_in = ${serverLife}) order by r.table_id`,
   );
   return rows.map((row) => ({
     tableId: String(row['table_id']),

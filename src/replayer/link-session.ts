@@ -6,7 +6,7 @@ import type { Session } from '../db/session.ts';
 import { BatchReader, readerSettings } from '../queue/batch-reader.ts';
 import { compareOrigins, readOrigin } from '../queue/origin.ts';
 import type { WatchedQueue } from '../queue/peek.ts';
-import { mayHaveCrashed } from '../queue/server-life.ts';
+import { crashedSql } from '../queue/server-life.ts';
 import type { LinkPosition, SourceOrigin, Target } from '../targets/target.ts';
 
 /** How a link opens what it works with; wired in `src/app/`. */
@@ -35,7 +35,11 @@ export class LinkSession implements AsyncDisposable {
   /** The routes whose tables are in batches. */
   live: readonly Route[] = [];
   /** Read with the routes. Before that no fence stands where this epoch is. */
-  position: LinkPosition = { epoch: '-1', snapshot: null, tables: new Map(), origin: null };
+  #position: LinkPosition = { epoch: '-1', snapshot: null, tables: new Map(), origin: null };
+  /** True when the source's server has crashed since the link confirmed a position. */
+  #crashed = false;
+  /** True until a batch has sent again all that is queued: ids of transactions that the position has seen may be new ones. */
+  #resend = false;
 
   static async open(link: Link, connections: LinkConnections): Promise<LinkSession> {
     const opened: (() => PromiseLike<void> | void)[] = [];
@@ -63,9 +67,31 @@ export class LinkSession implements AsyncDisposable {
     this.reader = new BatchReader(parts.readSession, parts.target.reading);
   }
 
+  /** Where the link stands; while everything is to be sent again, with nothing seen. */
+  get position(): LinkPosition {
+    const position = this.#position;
+    if (!this.#resend) return position;
+    const tables = [...position.tables].map(([id, table]) => [id, { ...table, snapshot: everythingUnseen }] as const);
+    return { ...position, snapshot: everythingUnseen, tables: new Map(tables) };
+  }
+
+  set position(position: LinkPosition) {
+    this.#position = position;
+  }
+
+  /** A batch with a position of its own was committed. */
+  moved(position: LinkPosition): void {
+    this.#position = position;
+    this.#resend = false;
+  }
+
   /** Loads the routes, reads the position and prepares the target for the live ones. Gives the generation that the routes are of, or of an earlier one. */
   async loadRoutes(signal: AbortSignal): Promise<string> {
-    const { rows } = await this.control.query('select g.last_value as generation from pgrep.generation g');
+    const { rows } = await this.control.query(
+      `select g.last_value as generation, ${crashedSql('$1')} as crashed from pgrep.generation g`,
+      [this.link.target],
+    );
+    this.#crashed = rows[0]?.['crashed'] === 't';
     this.routes = await loadRoutes(this.control, this.link.source, { target: this.link.target });
     this.live = this.routes.filter((route) => route.state === 'live');
     this.position = await this.target.position(signal);
