@@ -11,6 +11,9 @@ export const pinnedSettings: Readonly<Record<string, string>> = {
   extra_float_digits: '3',
   lc_monetary: 'C',
   xmloption: 'content',
+  array_nulls: 'on',
+  // A role that a policy hides rows from must fail: rows that it cannot see would count as deleted.
+  row_security: 'off',
   client_encoding: 'UTF8',
   // Compiling a plan costs more than any batch gains (tens of ms for a one-row batch).
   jit: 'off',

@@ -111,9 +111,12 @@ export function keyOf(table: TargetTable): readonly TargetColumn[] {
   return table.route.key.flatMap((name) => table.columns.filter((column) => column.source === name));
 }
 
-/** A staged value in the target column's type. */
-export function stagedValue(column: TargetColumn): string {
-  return column.sameType ? `s.${column.stage}` : `s.${column.stage}::${column.targetType}`;
+/** A staged value (of the stage under `alias`) in the target column's type. */
+export function stagedValue(column: TargetColumn, alias = 's'): string {
+  if (column.sameType) return `${alias}.${column.stage}`;
+  // The cast from text to regclass does not know `-`, which stands for none; the type's input function does.
+  if (column.targetType === 'regclass') return `pg_catalog.regclassin(pg_catalog.textout(${alias}.${column.stage}))`;
+  return `${alias}.${column.stage}::${column.targetType}`;
 }
 
 function sameKey(table: TargetTable): string {
@@ -165,5 +168,12 @@ function stageType(column: TargetColumn): string {
 
 // Cast to the base type, so that a domain's binary form is its base type's; other types travel as their text.
 function sourceValue(column: TargetColumn, value: string): string {
-  return column.sameType ? `(${value})::${column.type}` : `(${value})::text`;
+  if (column.sameType) return `(${value})::${column.type}`;
+  return column.type === 'regclass' ? relationName(value) : `(${value})::text`;
+}
+
+// With its schema, whatever the search path; a number where the relation is gone.
+function relationName(value: string): string {
+  return `coalesce((select pg_catalog.quote_ident(pgrep_n.nspname) || '.' || pg_catalog.quote_ident(pgrep_c.relname) from pg_catalog.pg_class pgrep_c
+join pg_catalog.pg_namespace pgrep_n on pgrep_n.oid = pgrep_c.relnamespace where pgrep_c.oid = ${value}), (${value})::text)`;
 }

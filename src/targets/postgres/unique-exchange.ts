@@ -48,7 +48,7 @@ export function parkDeadSql(table: TargetTable): string | null {
     const columns = table.columns.filter((column) => unique.includes(column.target));
     const set = columns.flatMap((column) => parkedValue(table, column) ?? []).at(0);
     if (set === undefined || columns.length < unique.length) return [];
-    const wanted = columns.map((column) => `t.${ident(column.target)} = ${stagedValue(column).replace(/^s\./, 'w.')}`).join(' and '); // prettier-ignore
+    const wanted = columns.map((column) => `t.${ident(column.target)} = ${stagedValue(column, 'w')}`).join(' and '); // prettier-ignore
     return [`update ${target} t set ${set} from ${stageName(table)} s where not s.live and ${stagedKey(table)} and exists (select from ${stageName(table)} w where w.live and ${wanted})`]; // prettier-ignore
   });
   return park.length === 0 ? null : park.join(';\n');
@@ -123,9 +123,7 @@ async function blockers(
     const same = columns.flatMap((column) =>
       column === undefined ? [] : [`t.${ident(column.target)} = ${stagedValue(column)}`],
     );
-    const holder = keyOf(table).map(
-      (column) => `t.${ident(column.target)} = ${stagedValue(column).replace(/^s\./, 'h.')}`,
-    );
+    const holder = keyOf(table).map((column) => `t.${ident(column.target)} = ${stagedValue(column, 'h')}`);
     return [
       `select s.ctid::text as wants, h.ctid::text as has from ${stageName(table)} s join ${tableIdent(table.route.targetTable)} t on ${same.join(' and ')}
 join ${stageName(table)} h on ${holder.join(' and ')} where s.ctid = any (${list}) and h.ctid = any (${list}) and h.ctid <> s.ctid`,
