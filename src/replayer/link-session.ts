@@ -120,25 +120,26 @@ export class LinkSession implements AsyncDisposable {
   /**
    * Notices a source that is not the one the position was taken in. Another database: throws `sourceReplaced`.
    * A promoted one: everything that is still queued is sent again, which is harmless, and `verify` is advised. After a crash too,
-   * since transaction ids may have been given out a second time.
+   * since transaction ids may have been given out a second time. True: the position was set back, what was looked at is not all.
    */
-  checkOrigin(logger: Logger, currentXmax: bigint): void {
+  checkOrigin(logger: Logger, currentXmax: bigint): boolean {
     const { origin, snapshot } = this.position;
-    if (origin === null || snapshot === null) return;
+    if (origin === null || snapshot === null) return false;
     const change = compareOrigins(origin, this.origin);
     if (change === 'replaced') throw replaced(this.link, origin, this.origin);
     const rewound = BigInt(snapshot.split(':')[1] ?? '0') > currentXmax;
-    if (change === 'same' && !rewound && !this.#crashed) return;
+    if (change === 'same' && !rewound && !this.#crashed) return false;
     this.#resend = true;
     const fields = { link: showLink(this.link), before: origin, now: this.origin };
     if (change === 'same' && !rewound) {
       logger.info(fields, 'the source was restarted after a crash: all that is still queued is sent again');
-      return;
+      return true;
     }
     logger.warn(
       fields,
       'the source was promoted or set back: all that is still queued is sent again; compare both sides when the link has caught up',
     );
+    return true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
