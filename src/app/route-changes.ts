@@ -1,4 +1,6 @@
+import { literal } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
+import { serverLife } from '../queue/server-life.ts';
 
 /** Makes running daemons see that routes have changed: at once where they listen, within a second otherwise. */
 export async function announceRoutes(session: Session): Promise<void> {
@@ -63,9 +65,20 @@ export async function isToCopyAnew(session: Session, routeId: string): Promise<b
   return rows[0]?.['anew'] === 't';
 }
 
-/** The table's position has begun; from now on an interrupted copy goes on from there. */
-export async function copyBegun(session: Session, routeId: string): Promise<void> {
-  await session.query(`update pgrep.route set options = options - 'copyAnew' where route_id = $1`, [routeId]);
+/**
+ * The table's position has begun; from now on an interrupted copy goes on from there. On disk when this returns, and with it every
+ * transaction that the position has seen: a crash of the source cannot give their ids out again.
+ */
+export async function copyBegun(
+  session: Session,
+  route: { readonly id: string; readonly target: string },
+): Promise<void> {
+  await session.script(`begin;
+set local synchronous_commit = on;
+update pgrep.route set options = options - 'copyAnew' where route_id = ${route.id};
+insert into pgrep.link_state as l (target, confirmed_in) values (${literal(route.target)}, ${serverLife})
+on conflict (target) do update set confirmed_in = coalesce(l.confirmed_in, excluded.confirmed_in);
+commit`);
 }
 
 /** The table is equal up to its own position: from now on it is in the link's batches. */

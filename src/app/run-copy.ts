@@ -73,7 +73,7 @@ export async function beginPosition(app: App, route: Route, copied: boolean): Pr
   // Taken after the triggers were committed: what it does not see is in the queue.
   const { rows } = await source.query('select pg_catalog.pg_current_snapshot()::text as snapshot');
   await beginTablePosition(store, { routeId: route.id, snapshot: String(rows[0]?.['snapshot']), copied });
-  await copyBegun(source, route.id);
+  await copyBegun(source, route);
 }
 
 async function copyWithLink(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
