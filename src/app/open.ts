@@ -69,13 +69,13 @@ class PgrepApp implements App {
           ? isListening(node.postgres.reveal(), 5432)
           : isListening(node.elasticsearch, node.elasticsearch.startsWith('https:') ? 443 : 80);
       },
-      openTarget: (session) => {
+      openTarget: async (session) => {
         const node = configuredNode(this.config, link.target);
         if (node.kind === 'elasticsearch')
           return openElasticsearchTarget({
             link,
             node: elasticsearchAddress(node),
-            source: session,
+            source: await session,
             logger: this.logger,
           });
         const address = { node: link.target, url: node.postgres.reveal() };

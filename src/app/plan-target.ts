@@ -97,7 +97,7 @@ async function generatedColumns(app: App, node: string, table: TableName): Promi
 
 async function checkAtTarget(app: App, route: Route, signal: AbortSignal): Promise<void> {
   const link = { source: route.source, target: route.target };
-  await using target = await app.connections(link).openTarget(await app.session(route.source));
+  await using target = await app.connections(link).openTarget(app.session(route.source));
   await target.prepare([route], signal);
 }
 

@@ -13,7 +13,7 @@ import type { LinkPosition, SourceOrigin, Target } from '../targets/target.ts';
 export interface LinkConnections {
   openSource(): Promise<Session>;
   /** `source` keeps the state of targets that cannot keep it themselves. */
-  openTarget(source: Session): Promise<Target>;
+  openTarget(source: Promise<Session>): Promise<Target>;
   /** Whether the target's server accepts connections; cheap enough to be asked many times a second. */
   targetListens(): Promise<boolean>;
 }
@@ -44,12 +44,13 @@ export class LinkSession implements AsyncDisposable {
   static async open(link: Link, connections: LinkConnections): Promise<LinkSession> {
     const opened: (() => PromiseLike<void> | void)[] = [];
     try {
-      const [readSession, control] = await bothOpen([
+      // All three at once: after an outage the time until changes flow again is that of the slowest, not their sum.
+      const controlling = openWith(connections, 'set synchronous_commit = off', opened);
+      const [readSession, control, target] = await allOpen([
         openWith(connections, readerSettings, opened),
-        openWith(connections, 'set synchronous_commit = off', opened),
+        controlling,
+        openTarget(connections, controlling, opened),
       ]);
-      const target = await connections.openTarget(control);
-      opened.push(() => target[Symbol.asyncDispose]());
       const origin = await readOrigin(control);
       return new LinkSession({ link, readSession, control, target, origin });
     } catch (error) {
@@ -150,10 +151,22 @@ export class LinkSession implements AsyncDisposable {
   }
 }
 
-/** Both sessions, or the first failure once neither is being opened any more: none is left behind. */
-async function bothOpen(opening: readonly [Promise<Session>, Promise<Session>]): Promise<readonly [Session, Session]> {
+/** All of them, or the first failure once none is being opened any more: nothing is left behind. */
+async function allOpen<Opening extends readonly unknown[]>(opening: {
+  readonly [Index in keyof Opening]: Promise<Opening[Index]>;
+}): Promise<Opening> {
   await Promise.allSettled(opening);
-  return [await opening[0], await opening[1]];
+  return (await Promise.all(opening)) as Opening;
+}
+
+async function openTarget(
+  connections: LinkConnections,
+  control: Promise<Session>,
+  opened: (() => PromiseLike<void> | void)[],
+): Promise<Target> {
+  const target = await connections.openTarget(control);
+  opened.push(() => target[Symbol.asyncDispose]());
+  return target;
 }
 
 async function openWith(

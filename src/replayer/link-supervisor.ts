@@ -87,7 +87,7 @@ async function untilListening(connections: LinkConnections, signal: AbortSignal)
   const begun = monotonicMs();
   do {
     const downMs = monotonicMs() - begun;
-    await pause(Math.min(Math.max(downMs / 100, 20), 1_000), signal);
+    await pause(Math.min(Math.max(downMs / 200, 10), 1_000), signal);
   } while (!signal.aborted && !(await connections.targetListens()));
 }
 
