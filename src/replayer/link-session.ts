@@ -156,7 +156,7 @@ async function allOpen<Opening extends readonly unknown[]>(opening: {
   readonly [Index in keyof Opening]: Promise<Opening[Index]>;
 }): Promise<Opening> {
   await Promise.allSettled(opening);
-  return (await Promise.all(opening)) as Opening;
+  return Promise.all(opening);
 }
 
 async function openTarget(
