@@ -148,7 +148,7 @@ export function showPlannedTarget(
       ? `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state)
 values (${stored.tableId}, ${literal(stored.target)}, ${literal(stored.targetKind)}, ${literal(stored.targetSchema)}, ${literal(stored.targetName)}, ${columns}, ${filter}, 'copying')`
       : planned.differs
-        ? `update pgrep.route set columns = ${columns}, filter = ${filter}, state = 'copying', sweep = true, joined = false where route_id = ${existing.id}`
+        ? `update pgrep.route set columns = ${columns}, filter = ${filter}, state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = ${existing.id}`
         : '-- the route is there already and stays as it is';
   if (stored.targetKind === 'postgres') return [{ node: from, text }];
   const route = { sourceTable: description.table, targetTable: { schema: '', name: stored.targetName }, key: [], columns: stored.columns.map((column) => ({ ...column, type: '', typeOid: '0' })) }; // prettier-ignore
