@@ -110,7 +110,7 @@ describe('G4: targets see consistent snapshots', () => {
     await pair.add('a', 'b');
     pair.run();
     await pair.settle();
-    const reader = await connect(`${pair.targetUrl}`);
+    const reader = await connect(pair.targetUrl);
     const sums = new Set<string>();
     let seen = 0;
     let writing = true;
