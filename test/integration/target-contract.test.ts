@@ -143,7 +143,14 @@ describe.for([
     const snapshot = String(
       (await reader.query('select pg_current_snapshot()::text as snapshot')).rows[0]?.['snapshot'],
     );
-    const changed: ChangedTable = { route, keys, rows: '(select id, v from public.items)', sweep, small: !sweep, byHash: sweep };
+    const changed: ChangedTable = {
+      route,
+      keys,
+      rows: '(select id, v from public.items)',
+      sweep,
+      small: !sweep,
+      byHash: sweep,
+    };
     const batch: Batch = {
       epoch,
       build,
