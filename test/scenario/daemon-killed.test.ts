@@ -128,6 +128,32 @@ describe('the daemon', () => {
   });
 });
 
+test('G3: a daemon that was overtaken finds the fence moved and writes nothing of what it had read', async () => {
+  await using here = await audited('overtaken');
+  const { pair, target } = here;
+  await pair.sql('local', lockerless);
+  await pair.sql('local', 'insert into public.t values (1, 0)');
+  await using slow = await pair.daemon();
+  await pair.arrive();
+  const held = target.holdAt('begin;');
+  await pair.sql('local', 'update public.t set n = 1');
+  await held;
+  await pair.sql('local', 'update public.t set n = 2');
+  pair.configure({});
+  await using fast = await pair.daemon();
+  await pair.untilEqual(digest);
+  const refused = target.watchFor('rollback\0');
+  target.release();
+  await refused;
+  await pair.sql('local', 'insert into public.t values (2, 0)');
+  await pair.arrive();
+  expect(await pair.sql('remote', operations)).toEqual([
+    { operation: 'INSERT', n: 2 },
+    { operation: 'UPDATE', n: 1 },
+  ]);
+  expect([slow.running, fast.running]).toEqual([true, true]);
+});
+
 /** Makes every session of the database believe that it has any lease. */
 const lockerless = `set allow_system_table_mods = on;
 alter function pg_catalog.pg_try_advisory_lock(integer, integer) rename to pg_try_advisory_lock_kept;

@@ -15,6 +15,7 @@ export class FaultProxy implements AsyncDisposable {
   private readonly server: Server;
   private readonly pairs = new Set<readonly [Socket, Socket]>();
   private trap: ReplyTrap | undefined;
+  private readonly kept: (() => void)[] = [];
 
   private constructor(server: Server, upstreamPort: number) {
     this.server = server;
@@ -62,12 +63,17 @@ export class FaultProxy implements AsyncDisposable {
 
   /**
    * Once: when a client sends bytes that contain the marker, these and all that follow on that connection, both ways, are held
-   * back for ever. Resolves when that has happened.
+   * back until `release`, or for ever. Resolves when that has happened.
    */
   holdAt(marker: string): Promise<void> {
     return new Promise((resolve) => {
       this.trap = { marker: Buffer.from(marker), sprung: resolve, kind: 'request' };
     });
+  }
+
+  /** Lets pass what `holdAt` has kept back. */
+  release(): void {
+    for (const pass of this.kept.splice(0)) pass();
   }
 
   /** Resolves when a client sends the marker; everything passes. */
@@ -104,7 +110,8 @@ export class FaultProxy implements AsyncDisposable {
     client.on('data', (data) => {
       this.watchForMarker(state, data);
       if (state.armed?.kind === 'request') this.hold(state, state.armed);
-      if (!state.held) this.forward(client, upstream, data);
+      if (state.held) this.kept.push(() => this.forward(client, upstream, data));
+      else this.forward(client, upstream, data);
     });
     upstream.on('data', (data) => {
       if (state.armed?.kind === 'reply') this.hold(state, state.armed);
@@ -122,6 +129,7 @@ export class FaultProxy implements AsyncDisposable {
   private hold(state: PairState, trap: ReplyTrap): void {
     state.armed = undefined;
     state.held = true;
+    this.kept.push(() => (state.held = false));
     trap.sprung();
   }
 
