@@ -5,9 +5,10 @@ import type { Session } from './session.ts';
  * It only saves double work; that nothing is applied twice rests on the fence (epoch) alone.
  */
 export async function tryLease(session: Session, target: string): Promise<boolean> {
-  const { rows } = await session.query(`select pg_catalog.pg_try_advisory_lock(${leaseClass}, pg_catalog.hashtext($1)) as got`, [
-    target,
-  ]);
+  const { rows } = await session.query(
+    `select pg_catalog.pg_try_advisory_lock(${leaseClass}, pg_catalog.hashtext($1)) as got`,
+    [target],
+  );
   return rows[0]?.['got'] === 't';
 }
 

@@ -106,7 +106,11 @@ function newerSchema(node: string, name: string): PgrepError {
 }
 
 function editedMigration(node: string, name: string): PgrepError {
-  return new PgrepError('schema', `Migration ${name} of node ${node} is not the one that this version of pgrep holds.`, {
-    hint: 'Install an unchanged release of pgrep; the files of sql/migrations must not be edited.',
-  });
+  return new PgrepError(
+    'schema',
+    `Migration ${name} of node ${node} is not the one that this version of pgrep holds.`,
+    {
+      hint: 'Install an unchanged release of pgrep; the files of sql/migrations must not be edited.',
+    },
+  );
 }

@@ -13,7 +13,11 @@ export interface RouteFilter {
  * Loads routes that start at the session's database, with column types as they are now; parents of foreign keys come before
  * their children. `source` is that node's name in the configuration.
  */
-export async function loadRoutes(session: Session, source: string, filter: RouteFilter = {}): Promise<readonly Route[]> {
+export async function loadRoutes(
+  session: Session,
+  source: string,
+  filter: RouteFilter = {},
+): Promise<readonly Route[]> {
   const { rows } = await session.query(routeQuery, [filter.target ?? null, filter.schema ?? null, filter.name ?? null]);
   return rows.map((row) => readRoute(source, row));
 }
@@ -84,7 +88,11 @@ function readRoute(source: string, row: Row): Route {
 }
 
 function missingColumn(schema: string, name: string, column: string): PgrepError {
-  return new PgrepError('table', `Table ${schema}.${name} no longer has the column ${column} that a route replicates.`, {
-    hint: `Bring the column back, or change the route: pgrep add-table ${schema}.${name} --to … --columns … without it; or pgrep remove-table ${schema}.${name}.`,
-  });
+  return new PgrepError(
+    'table',
+    `Table ${schema}.${name} no longer has the column ${column} that a route replicates.`,
+    {
+      hint: `Bring the column back, or change the route: pgrep add-table ${schema}.${name} --to … --columns … without it; or pgrep remove-table ${schema}.${name}.`,
+    },
+  );
 }

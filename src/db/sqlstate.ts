@@ -32,7 +32,18 @@ export function failureKind(error: unknown): FailureKind {
 
 // 08 connection, 53 insufficient resources, 57014 a cancelled statement (an operator's, or a timeout): all pass by themselves.
 const transientClasses: ReadonlySet<string> = new Set(['08', '53', '58']);
-const transientStates: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03', '57P05', '57014', '40001', '40P01', '55P03', '25P03', '25P04']);
+const transientStates: ReadonlySet<string> = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+  '57014',
+  '40001',
+  '40P01',
+  '55P03',
+  '25P03',
+  '25P04',
+]);
 // 28 authorisation, 3D no such database, 3F no such schema, 42501 privilege, 42P01/42703 no such table or column: the route does not fit.
 const configurationClasses: ReadonlySet<string> = new Set(['28', '3D', '3F']);
 const configurationStates: ReadonlySet<string> = new Set(['42501', '42P01', '42703', '25006', '0A000']);
