@@ -14,7 +14,8 @@ create unique index node_self_key on pgrep.node (is_self) where is_self;
 
 -- Hybrid logical clock: microseconds of the highest version seen from another node. Setval is immediate.
 create sequence pgrep.clock as bigint minvalue 0 start 0;
--- 2: a replayer sleeps and wants a NOTIFY; 1: nobody sleeps.
+-- Until when (seconds since the epoch) a replayer sleeps and wants a NOTIFY; 1: nobody does. A replayer that was killed
+-- renews it no more, so that commits soon stop to notify for nobody.
 create sequence pgrep.doorbell as bigint minvalue 1 start 1;
 -- Which of the three parts of a queue new rows go to.
 create sequence pgrep.slice as smallint minvalue 0 maxvalue 2 start 0 cycle;

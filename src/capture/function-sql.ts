@@ -49,7 +49,7 @@ begin
     return null;
   end if;
 ${capture}
-  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
+  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
   end if;

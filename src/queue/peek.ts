@@ -1,5 +1,6 @@
 import { literal } from '../db/quote.ts';
 import type { Row } from '../db/session.ts';
+import { doorbellRenewSeconds } from './doorbell.ts';
 import { PgrepError } from '../core/error.ts';
 import { keysInRow, queueName, type QueueTable } from './queue-table.ts';
 
@@ -13,7 +14,7 @@ export interface Peek {
   readonly held: boolean;
   /** True when one of them is due. */
   readonly due: boolean;
-  /** True when triggers notify (see Doorbell). */
+  /** True when triggers notify and will go on to for a while (see Doorbell). */
   readonly doorbell: boolean;
   /** True when SQL has asked for a retry. */
   readonly requested: boolean;
@@ -46,7 +47,7 @@ export function peekSql(
   const counts = watched.map((each) => countSql(each.queue, unseenOf(each), limitRows));
   return `select pg_catalog.pg_current_snapshot()::text as snapshot,
   (select g.last_value from pgrep.generation g) as generation,
-  (select d.last_value = 2 from pgrep.doorbell d) as doorbell,
+  (select d.last_value > extract(epoch from pg_catalog.clock_timestamp()) + ${doorbellRenewSeconds} from pgrep.doorbell d) as doorbell,
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)}) as held,
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)} and e.next_time <= pg_catalog.clock_timestamp()) as due,
   exists (select from pgrep.request r) as requested,

@@ -37,6 +37,7 @@ export async function superviseLink(supervised: SupervisedLink, signal: AbortSig
       await replay(supervised, AbortSignal.any([signal, leaseSession.lost]));
     } catch (error) {
       if (signal.aborted || leaseSession.lost.aborted) break;
+      await supervised.doorbell.clear().catch(() => undefined);
       failures = monotonicMs() - begun > steadyMs ? 1 : failures + 1;
       await recover(supervised, error, failures, signal);
     }

@@ -137,7 +137,7 @@ describe.each([18, 14] as const)('G1: on PostgreSQL %i', (version) => {
 
   test('a prepared transaction is captured when it commits, also while a replayer sleeps', async () => {
     const table = await composite('prepared');
-    await db.query(`select setval('pgrep.doorbell', 2)`);
+    await db.query(`select setval('pgrep.doorbell', 99999999999)`);
     const { changed, queued } = await table.during(async () => {
       for (const sql of ['begin', `insert into prepared values (70, 'x')`, `prepare transaction 'mine'`])
         await db.query(sql);
@@ -151,7 +151,7 @@ describe.each([18, 14] as const)('G1: on PostgreSQL %i', (version) => {
 
   test('a statement that changes no row writes nothing and takes no transaction id', async () => {
     const table = await composite('nothing');
-    await db.query(`select setval('pgrep.doorbell', 2)`);
+    await db.query(`select setval('pgrep.doorbell', 99999999999)`);
     for (const sql of [
       `update nothing set info = 'x' where false`,
       `delete from nothing where false`,

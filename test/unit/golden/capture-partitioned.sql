@@ -39,7 +39,7 @@ begin
   else
     insert into pgrep.queue_7 (k1, k2) select array[c."pk1"], array[c."pk2"] from changed c;
   end if;
-  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
+  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
   end if;
@@ -66,7 +66,7 @@ begin
   else
     insert into pgrep.queue_7 (k1, k2) select array[c."pk1"], array[c."pk2"] from (select r."pk1", r."pk2" from changed r union all select r."pk1", r."pk2" from replaced r) c;
   end if;
-  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
+  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
   end if;
@@ -82,7 +82,7 @@ begin
     return null;
   end if;
   insert into pgrep.queue_7 (truncated) values (true);
-  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
+  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
   end if;

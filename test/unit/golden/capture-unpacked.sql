@@ -26,7 +26,7 @@ begin
     return null;
   end if;
   insert into pgrep.queue_7 (k1, k2) select c."id", c."tags" from changed c;
-  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
+  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
   end if;
@@ -42,7 +42,7 @@ begin
     return null;
   end if;
   insert into pgrep.queue_7 (k1, k2) values (old."id", old."tags");
-  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
+  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
   end if;
@@ -58,7 +58,7 @@ begin
     return null;
   end if;
   insert into pgrep.queue_7 (truncated) values (true);
-  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.=) 2
+  if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
   end if;
