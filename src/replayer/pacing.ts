@@ -1,14 +1,14 @@
 /**
  * How long a link rests after a batch before it looks again, ms. Under a steady stream of small transactions this gathers more
- * of them into each batch, so that the replayer takes about a fifth of a core from the application instead of a whole one;
+ * of them into each batch, so that the replayer takes about a tenth of a core from the application instead of a whole one;
  * a lone change never waits, since the rest is over long before it comes.
  */
 export function restMs(batchMs: number): number {
-  return Math.min(maxRestMs, batchMs * 4);
+  return Math.min(maxRestMs, batchMs * 8);
 }
 
 // Bounds what a steady stream adds to the latency.
-const maxRestMs = 50;
+const maxRestMs = 100;
 
 /** True when a commit must be flushed: at least every `flushMs`, so that queues can be emptied up to it. */
 export function isFlushDue(nowMs: number, lastFlushMs: number): boolean {
