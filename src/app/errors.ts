@@ -2,7 +2,7 @@ import { PgrepError } from '../core/error.ts';
 import type { Row } from '../db/session.ts';
 import type { App } from './open.ts';
 import type { DiscardOptions, ErrorRecord, ErrorsListOptions } from './results.ts';
-import { requireSources, type Source } from './sources.ts';
+import { answeringSources, type Source } from './sources.ts';
 
 /** Held rows of all sources, oldest first. */
 export async function listErrors(
@@ -11,7 +11,7 @@ export async function listErrors(
   signal: AbortSignal,
 ): Promise<readonly ErrorRecord[]> {
   const records: ErrorRecord[] = [];
-  for (const source of await requireSources(app, options.from)) {
+  for (const source of await answeringSources(app, options.from)) {
     signal.throwIfAborted();
     const { rows } = await source.session.query(
       `${selectRecords} where ($1::text is null or e.dst_server = $1) and ($2::text is null or e.nsp_name = $2) and ($3::text is null or e.table_name = $3)
@@ -46,7 +46,7 @@ export async function discardErrors(
   const found = await recordsById(app, options.ids, options.from);
   const missing = options.ids.find((id) => !found.some((record) => record.id === id));
   if (missing !== undefined) throw noRecord(missing);
-  for (const source of await requireSources(app, options.from)) {
+  for (const source of await answeringSources(app, options.from)) {
     signal.throwIfAborted();
     const ids = found.filter((record) => record.source === source.node).map((record) => record.id);
     if (ids.length > 0)
@@ -66,7 +66,7 @@ async function recordsById(
       hint: 'Ids are whole numbers: pgrep errors list shows them.',
     });
   const found: ErrorRecord[] = [];
-  for (const source of await requireSources(app, from)) {
+  for (const source of await answeringSources(app, from)) {
     const { rows } = await source.session.query(`${selectRecords} where e.id = any ($1::bigint[]) order by e.id`, [
       ids,
     ]);

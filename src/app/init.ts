@@ -137,7 +137,11 @@ async function freeNodeId(app: App, node: string, planned: ReadonlyMap<string, n
   const used = new Map([...planned].map(([name, id]) => [id, name]));
   for (const other of postgresNames(app.config).filter((name) => name !== node)) {
     const given = postgresNode(app.config, other).id;
-    if (given !== undefined) used.set(given, other);
+    if (given !== undefined) {
+      // The file decides; a database that says otherwise is refused when it is used. So it need not answer now.
+      used.set(given, other);
+      continue;
+    }
     const session = await app.session(other);
     const { rows } = await session.query("select pg_catalog.to_regclass('pgrep.node') is not null as there");
     const self = rows[0]?.['there'] === 't' ? await readSelf(session) : null;

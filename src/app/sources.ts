@@ -38,10 +38,16 @@ export async function openSources(
   return { sources, unreachable };
 }
 
-/** As `openSources`, but throws when a node does not answer. */
-export async function requireSources(app: App, from?: string): Promise<readonly Source[]> {
+/**
+ * The sources that answer; for each other node a warning, since it may be a mere target that is down, and then nothing is missing.
+ * Throws when none answers, or when the one named does not.
+ */
+export async function answeringSources(app: App, from?: string): Promise<readonly Source[]> {
   const { sources, unreachable } = await openSources(app, from);
   const [first] = unreachable;
-  if (first !== undefined) throw first.error;
+  if (first !== undefined && (from !== undefined || sources.length === 0)) throw first.error;
+  for (const { node, error } of unreachable) {
+    app.logger.warn({ node }, `Node ${node} is left out: ${error.message}`);
+  }
   return sources;
 }

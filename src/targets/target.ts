@@ -121,8 +121,8 @@ export type Mark =
 export interface Applied {
   /** False: the fence had moved, nothing was changed; read the position and begin again. */
   readonly committed: boolean;
-  /** Keys made equal, including those already equal. */
-  readonly keys: number;
+  /** Keys made equal, including those already equal; null where the target does not count them. */
+  readonly keys: number | null;
   /** Rows handed to `hold`. */
   readonly held: number;
 }

@@ -145,7 +145,7 @@ class PostgresTarget implements Target {
       ? [...this.#prepared.executes(statements), ...(truncate ? empty : this.#prepared.executes(empty))]
       : [...statements, ...empty];
     await this.#connection.script([...all, 'commit'].join(';\n'));
-    return { committed: true, keys: 0, held: 0 };
+    return { committed: true, keys: null, held: 0 };
   }
 
   async #applyCarefully(batch: Batch, tables: readonly StagedTable[]): Promise<Applied> {
@@ -156,7 +156,7 @@ class PostgresTarget implements Target {
     const refused = await applyCarefully(this.#connection, tables.map(({ table }) => table), this.#session.replica); // prettier-ignore
     if (refused.length > 0) await batch.hold(refused);
     await this.#connection.script([...emptyStages(tables, true), 'commit'].join(';\n'));
-    return { committed: true, keys: 0, held: refused.length };
+    return { committed: true, keys: null, held: refused.length };
   }
 
   /** Throws `target` when a table is no longer what it was when the statements for it were built: then no row is at fault. */
