@@ -39,7 +39,8 @@ export async function applyBatch(
   const { peek, build } = found;
   const watched = session.watched();
   const changed = watched.filter(({ queue }) => peek.changed.has(queue.tableId));
-  const extent = await session.reader.extent(peek, changed, limits.maxBatchRows);
+  const most = session.target.wholeBatches ? Infinity : limits.maxBatchRows;
+  const extent = await session.reader.extent(peek, changed, most);
   const keys = [...peek.changed.values()].reduce((sum, each) => sum + each.keys, 0);
   const view = await session.reader.view(build);
   const tables = await changedTables({

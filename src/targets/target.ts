@@ -12,6 +12,11 @@ export interface Target extends AsyncDisposable {
   /** How a batch's snapshot is to be opened for this target. */
   readonly reading: ReadingProtocol;
   /**
+   * True when a backlog must not be cut into several batches: the target itself deletes rows when others are deleted, so it must
+   * never see a delete without all that went before it at the source. Known after `prepare`.
+   */
+  readonly wholeBatches: boolean;
+  /**
    * Checks that the target can take these routes and builds what applying needs.
    * Called before the first batch and again whenever the set of routes changes.
    */

@@ -37,6 +37,7 @@ const fenceCheckMs = 60_000;
 
 class ElasticsearchTarget implements Target {
   readonly reading = 'build';
+  readonly wholeBatches = false;
   readonly #options: ElasticsearchTargetOptions;
   readonly #cluster: Cluster;
   readonly #sender: BulkSender;

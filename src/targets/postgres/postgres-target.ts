@@ -96,6 +96,11 @@ class PostgresTarget implements Target {
     });
   }
 
+  // A row whose delete comes only in a later transaction is dead already when an earlier one brings its key.
+  get wholeBatches(): boolean {
+    return !this.#session.replica && [...this.#tables.values()].some((table) => table.deleteCascades);
+  }
+
   async position(): Promise<LinkPosition> {
     return this.#guard(() => readPosition(this.#connection, this.#options.link));
   }
