@@ -119,7 +119,7 @@ describe('add-table refuses, says why, and leaves both nodes as they were:', () 
     ],
   ];
 
-  test.each(cases)('%s', async (_what, options, code, message, hint) => {
+  test.each(cases)('%s', async (...[, options, code, message, hint]) => {
     const failed = add(pair, options);
     await expect(failed).rejects.toMatchObject({
       code,

@@ -183,7 +183,7 @@ export async function connect(url: string): Promise<pg.Client> {
 }
 
 /** All rows of a table as text, sorted bytewise. */
-export async function texts(client: pg.Client, table: string): Promise<readonly string[]> {
+async function texts(client: pg.Client, table: string): Promise<readonly string[]> {
   return one(client, `select t::text from ${table} t order by (t::text) collate "C"`);
 }
 

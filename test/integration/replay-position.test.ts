@@ -63,7 +63,7 @@ describe('G2: nothing is lost', () => {
     await pair.settle();
     expect(await one(pair.target, 'select count(*) from t')).toEqual(['10000']);
     await pair.expectEqual('t');
-    expect(pair.batches.length).toBeGreaterThan(5);
+    expect(pair.batches.length).toBeGreaterThan(2);
   });
 
   test('prepared transactions arrive when they are committed, whatever was committed between', async () => {
@@ -138,7 +138,7 @@ describe('G4: targets see consistent snapshots', () => {
     await reader.end();
     expect([...sums]).toEqual(['4000']);
     expect(seen).toBeGreaterThan(20);
-    expect(pair.batches.length).toBeGreaterThan(5);
+    expect(pair.batches.length).toBeGreaterThan(2);
     await pair.expectEqual('a', 'b');
   });
 
