@@ -27,6 +27,7 @@ export interface CopyProgressed {
 
 export interface CopyRouteOptions {
   readonly route: Route;
+  /** Rows in the first chunk. */
   readonly chunkRows: number;
   readonly progress: (progress: CopyProgressed) => void;
 }
@@ -48,13 +49,26 @@ export async function copyRoute(context: CopyContext, options: CopyRouteOptions,
     options.progress({ rows, totalRows: Math.max(totalRows, rows), rowsPerSecond: (rows - firstRows) / seconds, done });
   };
   report(false);
+  let { chunkRows } = options;
   while (!position.copied) {
     signal.throwIfAborted();
-    position = await copyChunk(context, options, position, signal);
+    const chunkBegun = monotonicMs();
+    position = await copyChunk(context, { route, chunkRows }, position, signal);
+    chunkRows = nextChunkRows(chunkRows, monotonicMs() - chunkBegun, options.chunkRows);
     report(position.copied);
   }
   return position.copiedRows;
 }
+
+/**
+ * Chunks grow while they are quick, since the target waits at the end of each, up to ten times the first; a chunk that would have
+ * to be done again after a kill, or that shows no progress meanwhile, stays a matter of seconds.
+ */
+function nextChunkRows(chunkRows: number, tookMs: number, firstRows: number): number {
+  return tookMs < quickMs ? Math.min(chunkRows * 5, firstRows * 10) : chunkRows;
+}
+
+const quickMs = 1_000;
 
 async function tablePosition(context: CopyContext, route: Route, signal: AbortSignal): Promise<TablePosition> {
   const found = (await context.target.position(signal)).tables.get(route.id);
@@ -67,7 +81,7 @@ async function tablePosition(context: CopyContext, route: Route, signal: AbortSi
 
 async function copyChunk(
   context: CopyContext,
-  options: CopyRouteOptions,
+  options: Pick<CopyRouteOptions, 'route' | 'chunkRows'>,
   before: TablePosition,
   signal: AbortSignal,
 ): Promise<TablePosition> {
