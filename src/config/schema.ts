@@ -33,7 +33,13 @@ const replayerSchema = z
   .strictObject({
     maxBatchRows: z.int().min(1).default(200_000).describe('Most keys of one table in one batch. Default 200000.'),
     pollMs: z.int().min(10).default(1000).describe('Longest sleep between looks at a queue, in ms. Default 1000.'),
-    copyChunkRows: z.int().min(1).default(20_000).describe('Rows in the first chunk of a copy; chunks grow to ten times that while they are quick. Default 20000.'),
+    copyChunkRows: z
+      .int()
+      .min(1)
+      .default(20_000)
+      .describe(
+        'Rows in the first chunk of a copy; chunks grow to ten times that while they are quick. Default 20000.',
+      ),
   })
   .describe('How the replayers of this machine work.');
 

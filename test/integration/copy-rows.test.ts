@@ -131,19 +131,19 @@ describe('a copy', () => {
     await using pair = await filled(
       'written',
       '(id integer primary key, v integer not null)',
-      'select i, i from generate_series(1, 400) i',
+      'select i, i from generate_series(1, 4000) i',
     );
     let chunk = 0;
     const writes: Promise<unknown>[] = [];
     await add(pair, { where: 'v >= 0' }, () => {
       chunk += 1;
-      const id = (chunk * 37) % 400;
+      const id = (chunk * 37) % 4000;
       writes.push(
         pair.sql(
           'local',
           `update public.t set v = -1 where id = ${id}; delete from public.t where id = ${id + 1};
-        update public.t set id = id + 1000 where id = ${id + 2}; update public.t set id = -id where id = ${400 - chunk};
-        insert into public.t values (${2000 + chunk}, ${chunk})`,
+        update public.t set id = id + 100000 where id = ${id + 2}; update public.t set id = -id where id = ${4000 - chunk};
+        insert into public.t values (${200000 + chunk}, ${chunk})`,
         ),
       );
     });
