@@ -24,7 +24,16 @@ export type { ErrorCode } from './core/error.ts';
 export { silentLogger } from './core/logger.ts';
 export type { LogFields, Logger } from './core/logger.ts';
 export { showLink, showTable } from './core/route.ts';
-export type { Link, NodeName, Route, RouteColumn, RouteState, TableName } from './core/route.ts';
+export type {
+  ConflictPolicy,
+  Link,
+  NodeName,
+  Route,
+  RouteColumn,
+  RouteState,
+  TableName,
+  TwoWay,
+} from './core/route.ts';
 
 export { createLogger } from './observe/logger.ts';
 export type { LogLevel, LoggerOptions } from './observe/logger.ts';

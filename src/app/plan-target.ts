@@ -44,7 +44,7 @@ export async function planTargetRoute(app: App, input: TargetPlanInput, signal: 
   const filter =
     options.where ??
     (existing !== null && options.columns === undefined && options.map === undefined ? existing.filter : null);
-  const route = { id: '0', tableId: input.tableId, source: from, target: to, sourceTable: description.table, targetTable: target, key, columns, filter, state: 'copying', sweep: false, packed: input.packed } as const; // prettier-ignore
+  const route = { id: '0', tableId: input.tableId, source: from, target: to, sourceTable: description.table, targetTable: target, key, columns, filter, state: 'copying', sweep: false, packed: input.packed, twoWay: null } as const; // prettier-ignore
   if (kind === 'postgres') await checkAtTarget(app, route, signal);
   const stored = { tableId: input.tableId, target: to, targetKind: kind, targetSchema: target.schema, targetName: target.name, columns: columns.map(({ source, target: name }) => ({ source, target: name })), filter } as const; // prettier-ignore
   return { route, stored, existing, differs: existing !== null && !sameRoute(existing, stored) };

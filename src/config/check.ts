@@ -25,7 +25,7 @@ export function checkConfig(json: unknown, env: Env, path: string): Config {
   );
   checkHome(file, top.home, nodes);
   checkIds(file, nodes);
-  return { home: top.home, nodes, maxClockSkewSeconds: top.maxClockSkewSeconds, replayer: top.replayer };
+  return { home: top.home, nodes, replayer: top.replayer };
 }
 
 /** The file that is being checked: puts variables in and words mistakes. */

@@ -10,8 +10,6 @@ export interface Config {
   readonly home: string;
   /** By name, in the file's order; at least `home`. */
   readonly nodes: Readonly<Record<string, NodeConfig>>;
-  /** A change whose version is further ahead of the clock than this stops its link. */
-  readonly maxClockSkewSeconds: number;
   readonly replayer: ReplayerConfig;
 }
 
@@ -22,6 +20,8 @@ export interface ReplayerConfig {
   readonly pollMs: number;
   /** Rows in one chunk of a copy. */
   readonly copyChunkRows: number;
+  /** A change of a two-way route whose version is further ahead of the target's clock than this stops its link. */
+  readonly maxClockSkewMs: number;
 }
 
 export type NodeConfig = PostgresNode | ElasticsearchNode;

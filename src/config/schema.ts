@@ -40,6 +40,11 @@ const replayerSchema = z
       .describe(
         'Rows in the first chunk of a copy; chunks grow to ten times that while they are quick. Default 20000.',
       ),
+    maxClockSkewMs: z
+      .int()
+      .min(0)
+      .default(300_000)
+      .describe('A change whose version is further ahead of the clock, in ms, stops its link. Default 300000.'),
   })
   .describe('How the replayers of this machine work.');
 
@@ -50,11 +55,6 @@ export const topSchema = z.strictObject({
   $schema: z.string().optional(),
   home: z.string().describe('The Postgres node that commands mean when --from is left out.'),
   nodes: z.record(z.string(), z.unknown()).describe(nodesNote),
-  maxClockSkewSeconds: z
-    .number()
-    .min(0)
-    .default(300)
-    .describe('A change whose version is further ahead of the clock stops the link. Default 300.'),
   replayer: replayerSchema.default(() => replayerSchema.parse({})),
 });
 

@@ -37,7 +37,7 @@ export const errorCodes = {
   target: 2,
   /** The source is not the database that the position was taken in. */
   sourceReplaced: 2,
-  /** A clock is further ahead than `maxClockSkew`. */
+  /** A clock is further ahead than `maxClockSkewMs`. */
   clock: 2,
   /** What was asked for is not so: time ran out, records remain, nodes differ. */
   no: 3,

@@ -30,6 +30,18 @@ export interface RouteColumn {
 /** `copying`: rows are being copied, changes wait in the queue. `live`: the table is in the link's batches. */
 export type RouteState = 'copying' | 'live';
 
+/** What to do with two concurrent versions of one row. */
+export type ConflictPolicy = 'last-write-wins' | 'hold' | 'function';
+
+/** One direction of a two-way route: rows carry versions, and what lost to a concurrent version is kept. */
+export interface TwoWay {
+  readonly policy: ConflictPolicy;
+  /** The function that makes one row of two, as `schema.name` in SQL, quoted where needed; null unless the policy is `function`. */
+  readonly function: string | null;
+  /** True: what arrived at the source from other nodes is sent on, too (chains and stars). */
+  readonly forward: boolean;
+}
+
 /**
  * One table's way from its source to one target. Kept in `pgrep.route` at the source.
  */
@@ -54,6 +66,8 @@ export interface Route {
   readonly sweep: boolean;
   /** True: the queue holds arrays of keys; false: one key a row (capture's queue layout). */
   readonly packed: boolean;
+  /** Null: one-way, the target holds what the source has. Its way back is a route of its own, kept at the target. */
+  readonly twoWay: TwoWay | null;
 }
 
 /** All routes from one source to one target: they share batches, a position and a replayer loop. */

@@ -1,5 +1,5 @@
 import { PgrepError } from '../core/error.ts';
-import type { Link, Route, RouteState } from '../core/route.ts';
+import type { ConflictPolicy, Link, Route, RouteState, TwoWay } from '../core/route.ts';
 import type { Row, Session } from './session.ts';
 
 /** Which routes to load; a missing member means any. */
@@ -36,7 +36,7 @@ const routeQuery = `with recursive base as (
   union all
   select b.oid, t.oid, t.typtype, t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.typbasetype where b.typtype = 'd'
 )
-select r.route_id, r.table_id, r.target, r.target_nsp, r.target_table, r.filter, r.state, r.sweep,
+select r.route_id, r.table_id, r.target, r.target_nsp, r.target_table, r.filter, r.state, r.sweep, r.options::text as options,
   c.nsp_name, c.table_name, pg_catalog.to_json(c.key_columns)::text as key_columns,
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'source', j.value ->> 'source', 'target', j.value ->> 'target',
@@ -84,6 +84,24 @@ function readRoute(source: string, row: Row): Route {
     state: row['state'] as RouteState,
     sweep: row['sweep'] === 't',
     packed: row['packed'] === 't',
+    twoWay: readTwoWay(String(row['options'])),
+  };
+}
+
+interface StoredOptions {
+  readonly twoWay?: boolean;
+  readonly policy?: ConflictPolicy;
+  readonly function?: string;
+  readonly forward?: boolean;
+}
+
+function readTwoWay(options: string): TwoWay | null {
+  const stored = JSON.parse(options) as StoredOptions;
+  if (stored.twoWay !== true) return null;
+  return {
+    policy: stored.policy ?? 'last-write-wins',
+    function: stored.function ?? null,
+    forward: stored.forward === true,
   };
 }
 

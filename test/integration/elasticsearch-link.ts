@@ -74,6 +74,7 @@ export class ElasticsearchLink implements AsyncDisposable {
       state: 'live',
       sweep: false,
       packed: false,
+      twoWay: null,
       ...given,
     };
   }

@@ -170,8 +170,12 @@ function config(source: string, target: string, options: PairOptions): Config {
       local: { kind: 'postgres', postgres: new Secret(source), replicaRole: true },
       remote: { kind: 'postgres', postgres: new Secret(target), replicaRole: options.replicaRole ?? true },
     },
-    maxClockSkewSeconds: 300,
-    replayer: { maxBatchRows: options.maxBatchRows ?? 200_000, pollMs: 20, copyChunkRows: 1_000 },
+    replayer: {
+      maxBatchRows: options.maxBatchRows ?? 200_000,
+      pollMs: 20,
+      copyChunkRows: 1_000,
+      maxClockSkewMs: 300_000,
+    },
   };
 }
 

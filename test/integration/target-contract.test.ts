@@ -116,6 +116,7 @@ describe.for([
       state: 'live',
       sweep: false,
       packed: false,
+      twoWay: null,
     };
     await target.prepare([route], never);
   });

@@ -123,13 +123,13 @@ const mistakes: readonly (readonly [what: string, text: string, message: string]
   ['has a list of nodes', '{"home": "local", "nodes": []}', ': "nodes" is a list. | Write an object {…}.'],
   [
     'has an unknown key',
-    file('', '"maxClockSkewSecond": 3'),
-    ': "maxClockSkewSecond" is not a key that pgrep knows. | Did you mean "maxClockSkewSeconds"?',
+    file('', '"replayr": {}'),
+    ': "replayr" is not a key that pgrep knows. | Did you mean "replayer"?',
   ],
   [
     'has a key from elsewhere',
     file('', '"tables": []'),
-    ': "tables" is not a key that pgrep knows. | Known here: home, nodes, maxClockSkewSeconds, replayer.',
+    ': "tables" is not a key that pgrep knows. | Known here: home, nodes, replayer.',
   ],
   [
     'has an unknown key in a section',
@@ -285,8 +285,7 @@ describe('the configuration file', () => {
     expect(JSON.parse(JSON.stringify(config))).toEqual({
       home: 'local',
       nodes: { local: { kind: 'postgres', postgres: '[secret]', replicaRole: true } },
-      maxClockSkewSeconds: 300,
-      replayer: { maxBatchRows: 200_000, pollMs: 1000, copyChunkRows: 20_000 },
+      replayer: { maxBatchRows: 200_000, pollMs: 1000, copyChunkRows: 20_000, maxClockSkewMs: 300_000 },
     });
   });
 
