@@ -60,11 +60,13 @@ end
 
 /** For a statement trigger: the keys of all rows of the from-item `changed`; nothing when it has none. */
 function keysOf(tableId: string, layout: QueueLayout, changed: string): string {
-  if (!layout.packed) return `  ${queueKeysSql(tableId, layout, changed)};`;
+  const inserted = "TG_OP operator(pg_catalog.=) 'INSERT'";
+  const keys = { tableId, layout, from: changed, inserted };
+  if (!layout.packed) return `  ${queueKeysSql(keys)};`;
   return `  if exists (select from ${changed} c offset 1) then
-    ${queueKeysSql(tableId, layout, changed)};
+    ${queueKeysSql(keys)};
   else
-    ${queueOneKeySql(tableId, layout, changed)};
+    ${queueOneKeySql(keys)};
   end if;`;
 }
 

@@ -29,8 +29,16 @@ export function mendingSql(
     ...(kinds.has('keyType') ? [queueTypeSql(tableId, layout)] : []),
     ...(kinds.has('keyType') || kinds.has('functions') ? functions : []),
     ...drift.flatMap((one) => relationSql(installed, description, one)),
-    ...(deletesMissed ? [queueMarkerSql(tableId), forgetSql(tableId, description, drift)] : []),
+    ...(deletesMissed ? [markerSql(tableId), forgetSql(tableId, description, drift)] : []),
   ];
+}
+
+/** Where versions are kept the marker would count as a TRUNCATE of now, and take what other nodes wrote with it. */
+function markerSql(tableId: string): string {
+  return queueMarkerSql(tableId).replace(
+    /values \((.*)\)$/,
+    `select $1 where not exists (select from pgrep.versioned_table v where v.table_id = ${tableId})`,
+  );
 }
 
 function queueTypeSql(tableId: string, layout: QueueLayout): string {

@@ -21,6 +21,7 @@ export function queueSql(options: {
   slice smallint not null default pg_catalog.pg_sequence_last_value('pgrep.slice'),
   from_node smallint,
   truncated boolean not null default false,
+  inserted boolean not null default false,
 ${columns}
 ) partition by list (slice)`,
     `comment on table ${queue} is ${literal(`Changed keys of ${showTable(description.table)}`)}`,

@@ -66,7 +66,7 @@ async function queueMissed(db: CaptureDatabase, { table, tableId }: TableDrift):
     // One statement, so that the keys are queued if and only if the relation counts as covered.
     await db.query(
       `with recorded as (insert into pgrep.captured_relation (table_id, relation) values (${tableId}, ${oid}) on conflict do nothing)
-      ${queueKeysSql(tableId, layout, tableIdent(relation))}`,
+      ${queueKeysSql({ tableId, layout, from: tableIdent(relation), inserted: 'false' })}`,
     );
   }
 }

@@ -6,6 +6,7 @@ create table pgrep.queue_7 (
   slice smallint not null default pg_catalog.pg_sequence_last_value('pgrep.slice'),
   from_node smallint,
   truncated boolean not null default false,
+  inserted boolean not null default false,
   k1 numeric[],
   k2 text[] collate "shop"."loose"
 ) partition by list (slice);
@@ -28,8 +29,8 @@ begin
     return null;
   end if;
   if exists (select from changed c offset 1) then
-    insert into pgrep.queue_7 (k1, k2)
-    select pg_catalog.array_agg(s.k1), pg_catalog.array_agg(s.k2)
+    insert into pgrep.queue_7 (inserted, k1, k2)
+    select TG_OP operator(pg_catalog.=) 'INSERT', pg_catalog.array_agg(s.k1), pg_catalog.array_agg(s.k2)
     from (
       select c."Amount"::numeric as k1, c."note" as k2,
         (pg_catalog.row_number() over () operator(pg_catalog.-) 1) operator(pg_catalog./) 1000 as chunk
@@ -37,7 +38,7 @@ begin
     ) s
     group by s.chunk;
   else
-    insert into pgrep.queue_7 (k1, k2) select array[c."Amount"::numeric], array[c."note"] from changed c;
+    insert into pgrep.queue_7 (inserted, k1, k2) select TG_OP operator(pg_catalog.=) 'INSERT', array[c."Amount"::numeric], array[c."note"] from changed c;
   end if;
   if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then

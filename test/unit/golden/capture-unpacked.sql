@@ -6,6 +6,7 @@ create table pgrep.queue_7 (
   slice smallint not null default pg_catalog.pg_sequence_last_value('pgrep.slice'),
   from_node smallint,
   truncated boolean not null default false,
+  inserted boolean not null default false,
   k1 integer,
   k2 text[]
 ) partition by list (slice);
@@ -25,7 +26,7 @@ begin
   if pg_catalog.current_setting('application_name') operator(pg_catalog.=) 'pgrep-replayer' then
     return null;
   end if;
-  insert into pgrep.queue_7 (k1, k2) select c."id", c."tags" from changed c;
+  insert into pgrep.queue_7 (inserted, k1, k2) select TG_OP operator(pg_catalog.=) 'INSERT', c."id", c."tags" from changed c;
   if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
