@@ -1,14 +1,11 @@
-import { execFile, spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import pg from 'pg';
-import { ordinaryUser } from '../../scripts/cache.mjs';
+import {
+  initialiseData,
+  PostgresProcess,
+  type PostgresServerOptions,
+} from '../../src/torture/servers/postgres-server.ts';
 import { removeFolder, serverFolder } from './folders.ts';
-import { freePort, isFree } from './ports.ts';
 import { postgresBinaries, type PostgresVersion } from './postgres-binaries.ts';
-import { ServerProcess } from './server-process.ts';
-import { waitFor } from './wait.ts';
 
 /** How a server is to be made. */
 export interface PostgresOptions {
@@ -43,57 +40,29 @@ export interface PostgresServer extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-const defaults = {
-  listen_addresses: '127.0.0.1',
-  max_connections: 100,
-  shared_buffers: '128MB',
-  max_prepared_transactions: 20,
-  log_line_prefix: '%m [%p] %a %d ',
-  // In the data folder, so that a killed server leaves nothing behind in /dev/shm.
-  dynamic_shared_memory_type: 'mmap',
-} as const;
-
-/** Starts a fresh server: initdb takes 0.6 s here, so there is no template to keep and each has its own system identifier. */
+/** Starts a fresh server. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const version = options.version ?? 18;
   const binaries = postgresBinaries(version);
   const folder = serverFolder(options.name ?? `pg${version}`);
-  const data = join(folder, 'data');
-  const locale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
-  await promisify(execFile)(
-    join(binaries, 'bin', 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', `--locale=${locale}`, '--no-sync', '--no-instructions'],
-    { cwd: folder, env: { PATH: process.env['PATH'], LANG: 'C' }, ...ordinaryUser() },
-  );
-  const server = new EmbeddedPostgres(version, folder, options);
+  await initialiseData(binaries, folder);
+  const server = new TestPostgres(version, {
+    binaries,
+    folder,
+    fsync: options.fsync ?? false,
+    outlive: options.outlive ?? false,
+    settings: options.settings ?? {},
+  });
   await server.start();
   return server;
 }
 
-class EmbeddedPostgres implements PostgresServer {
+class TestPostgres extends PostgresProcess implements PostgresServer {
   readonly version: PostgresVersion;
-  readonly folder: string;
-  readonly logPath: string;
-  port = 0;
-  private readonly options: PostgresOptions;
-  private process: ServerProcess | undefined;
 
-  constructor(version: PostgresVersion, folder: string, options: PostgresOptions) {
+  constructor(version: PostgresVersion, options: PostgresServerOptions) {
+    super(options);
     this.version = version;
-    this.folder = folder;
-    this.options = options;
-    this.logPath = join(folder, 'log');
-    const durable = options.fsync ?? false;
-    const settings = { ...defaults, unix_socket_directories: folder, fsync: durable, full_page_writes: durable };
-    this.configure({ ...settings, ...options.settings });
-  }
-
-  get pid(): number | undefined {
-    return this.process?.running ? this.process.pid : undefined;
-  }
-
-  url(database = 'postgres', user = 'postgres'): string {
-    return `postgres://${encodeURIComponent(user)}@127.0.0.1:${this.port}/${encodeURIComponent(database)}`;
   }
 
   async createDatabase(name: string, template?: string): Promise<string> {
@@ -108,70 +77,10 @@ class EmbeddedPostgres implements PostgresServer {
     return this.url(name);
   }
 
-  async start(): Promise<void> {
-    if (this.pid !== undefined) return;
-    if (this.port === 0) {
-      this.port = await freePort();
-      this.configure({ port: this.port });
-    }
-    this.process = ServerProcess.launch({
-      command: join(postgresBinaries(this.version), 'bin', 'postgres'),
-      args: ['-D', join(this.folder, 'data')],
-      cwd: this.folder,
-      logPath: this.logPath,
-      orphan: { signal: 'QUIT', group: false },
-      outlive: this.options.outlive ?? false,
-    });
-    await this.ready(this.process);
-  }
-
-  async stop(mode: 'smart' | 'fast' | 'immediate' = 'fast'): Promise<void> {
-    this.process?.signal({ smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' }[mode] as NodeJS.Signals);
-    await this.process?.exited(60_000);
-  }
-
-  async kill(): Promise<void> {
-    await this.process?.kill();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.pid === undefined) removeSharedMemory(join(this.folder, 'data', 'postmaster.pid'));
-    await this.stop('immediate');
+    await this.end();
     removeFolder(this.folder);
   }
-
-  /** The postmaster writes its state in line 8 of its pid file; that is what pg_ctl waits for too. */
-  private async ready(process: ServerProcess): Promise<void> {
-    await waitFor(() => !process.running || this.state(process.pid) === 'ready', {
-      what: `Postgres to accept connections (log: ${this.logPath})`,
-      deadlineMs: 120_000,
-      everyMs: 10,
-    });
-    if (process.running) return;
-    throw new Error(
-      `Postgres ended while starting on port ${this.port}, which is ${(await isFree(this.port)) ? 'free' : 'taken'}; its log:\n` +
-        readFileSync(this.logPath, 'utf8').slice(-2_000),
-    );
-  }
-
-  private state(pid: number): string | undefined {
-    const lines = readFileSync(join(this.folder, 'data', 'postmaster.pid'), 'utf8').split('\n');
-    return lines[0] === String(pid) ? lines[7]?.trim() : undefined;
-  }
-
-  private configure(settings: Readonly<Record<string, string | number | boolean>>): void {
-    const lines = Object.entries(settings).map(
-      ([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'\n`,
-    );
-    appendFileSync(join(this.folder, 'data', 'postgresql.conf'), lines.join(''));
-  }
-}
-
-/** A killed server that is never started again leaves a small System V segment, named in line 7 of its pid file. */
-function removeSharedMemory(pidFile: string): void {
-  if (!existsSync(pidFile)) return;
-  const id = readFileSync(pidFile, 'utf8').split('\n')[6]?.trim().split(/ +/)[1];
-  if (id !== undefined) spawnSync('ipcrm', ['-m', id], { stdio: 'ignore' });
 }
 
 /** Starts several servers at once, by name: each has its own system identifier. */
