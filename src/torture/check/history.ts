@@ -1,0 +1,77 @@
+/** One version of one key, as the transaction that made it logged it (`pgrep_torture.commit`). */
+export interface Commit {
+  readonly node: string;
+  /** Counts log entries of the node; of two that wrote one key there, the later one has the higher number. */
+  readonly ordinal: bigint;
+  readonly xid: string;
+  /** `write` of a writer; `truncate`; `fresh`: pgrep gave the row a new version (step f); `initial`: there before replication. */
+  readonly kind: 'write' | 'truncate' | 'fresh' | 'initial';
+  readonly table: string;
+  /** Null (TRUNCATE): every key without an entry of its own in the transaction. */
+  readonly key: string | null;
+  readonly version: bigint;
+  /** Of the row as the transaction left it; null: absent. */
+  readonly tag: string | null;
+  /** Of the row as the transaction found it; null: absent. */
+  readonly oldTag: string | null;
+  /** Version of what the transaction found; 0n: none was known. */
+  readonly seen: bigint;
+  /** The node was forgotten: nobody knows what of it had been sent. */
+  readonly lost: boolean;
+}
+
+/** A record of `pgrep.conflict`, on whichever node. */
+export interface RecordedConflict {
+  readonly node: string;
+  readonly table: string;
+  readonly key: string;
+  readonly localVersion: bigint;
+  readonly remoteVersion: bigint;
+  /** Tags of the rows; null: deleted. */
+  readonly localTag: string | null;
+  readonly remoteTag: string | null;
+  readonly verdict: string;
+}
+
+/** The versions that one key had. */
+export interface KeyHistory {
+  readonly table: string;
+  readonly key: string;
+  /** In the order of versions; of equal versions, which only one node can give, in the order of its log. */
+  readonly commits: readonly Commit[];
+}
+
+/** Sorts a log by keys. A TRUNCATE counts for every key of its table. `keys`: further keys, as `table` and `key`. */
+export function historiesOf(
+  log: readonly Commit[],
+  keys: readonly { readonly table: string; readonly key: string }[] = [],
+): readonly KeyHistory[] {
+  const byKey = new Map<string, { table: string; key: string; commits: Commit[] }>();
+  const entry = (table: string, key: string): { commits: Commit[] } => {
+    const name = `${table} ${key}`;
+    const found = byKey.get(name) ?? { table, key, commits: [] };
+    byKey.set(name, found);
+    return found;
+  };
+  for (const { table, key } of keys) entry(table, key);
+  for (const commit of log) if (commit.key !== null) entry(commit.table, commit.key).commits.push(commit);
+  const truncates = log.filter(({ key }) => key === null);
+  for (const { table, commits } of byKey.values()) {
+    const named = new Set(commits.map(transactionOf));
+    commits.push(...truncates.filter((one) => one.table === table && !named.has(transactionOf(one))));
+    commits.sort(byVersion);
+  }
+  return [...byKey.values()];
+}
+
+function transactionOf({ node, xid }: Commit): string {
+  return `${node} ${xid}`;
+}
+
+function byVersion(one: Commit, other: Commit): number {
+  return compare(one.version, other.version) || compare(one.ordinal, other.ordinal);
+}
+
+function compare(one: bigint, other: bigint): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}

@@ -1,0 +1,84 @@
+import type { Random } from '../random.ts';
+
+/** One statement of a transaction, with plain numbers and texts as `$n`. */
+export interface Operation {
+  readonly kind: string;
+  readonly text: string;
+  readonly values: readonly (number | string)[];
+}
+
+/** One transaction of a writer. */
+export interface Transaction {
+  readonly operations: readonly Operation[];
+  /** How long it stays open after its last statement. */
+  readonly holdMs: number;
+  /** How long the writer rests after it. */
+  readonly pauseMs: number;
+}
+
+/** Which keys are written: most of the writes go to keys 1 to `hot`, the others to keys up to `all`. */
+export interface KeyRange {
+  readonly hot: number;
+  readonly all: number;
+}
+
+/** Draws the next transaction of a writer. Depends on the stream alone. */
+export function drawTransaction(random: Random, keys: KeyRange): Transaction {
+  // One in 700: about one every few seconds over all writers, so that most histories have a floor in them.
+  if (random.chance(1 / 700)) return { operations: [truncate], holdMs: 0, pauseMs: random.between(5, 60) };
+  const length = random.weighted([[6, 1], [3, 2], [2, random.between(3, 5)], [0.5, random.between(6, 15)]]); // prettier-ignore
+  const operations = Array.from({ length }, () => random.weighted(choices)(random, keys)).flat();
+  const holdMs = random.weighted([[30, 0], [4, random.between(5, 200)], [1, random.between(500, 4000)]]); // prettier-ignore
+  return { operations, holdMs, pauseMs: random.between(2, 60) };
+}
+
+/** The keys of the rows that are there before replication begins: all but the hot ones. */
+export function initialRows(keys: KeyRange): Operation {
+  return operation('initial', `insert into torture.parent (id, note) select g, 'initial' from generate_series($1::integer, $2) g`, [keys.hot + 1, keys.all]); // prettier-ignore
+}
+
+type Draw = (random: Random, keys: KeyRange) => readonly Operation[];
+
+const truncate = operation('truncate', 'truncate torture.parent, torture.child', []);
+const parts = ['x', 'y', 'z|"'] as const;
+
+const choices: readonly (readonly [number, Draw])[] = [
+  [10, (random, keys) => [operation('insert', `insert into torture.parent (id, n, note) values ($1, $2, $3) on conflict ${random.pick(['do nothing', '(id) do update set n = excluded.n'])}`, [key(random, keys), random.between(0, 999), note(random)])]], // prettier-ignore
+  [20, (random, keys) => [operation('update', 'update torture.parent set n = n + $2, note = $3 where id = $1', [key(random, keys), random.between(0, 9), note(random)])]], // prettier-ignore
+  [5, (random, keys) => [operation('delete', 'delete from torture.parent where id = $1', [key(random, keys)])]],
+  [3, (random, keys) => [operation('change key', 'update torture.parent set id = $2 where id = $1 and not exists (select from torture.parent p where p.id = $2)', [key(random, keys), key(random, keys)])]], // prettier-ignore
+  [2, swap],
+  [2, (random, keys) => range(random, keys, 'set update', 'update torture.parent set n = n + 1 where id between $1 and $2')], // prettier-ignore
+  [2, (random, keys) => range(random, keys, 'set insert', "insert into torture.parent (id, note) select g, 'set' from generate_series($1::integer, $2) g on conflict do nothing")], // prettier-ignore
+  [1, (random, keys) => range(random, keys, 'set delete', 'delete from torture.parent where id between $1 and $2 and id % 3 = 0')], // prettier-ignore
+  [12, (random, keys) => [operation('insert child', 'insert into torture.child (id, part, parent_id, amount) select $1, $2, p.id, $4::integer from torture.parent p where p.id = $3 on conflict (id, part) do update set amount = excluded.amount', [key(random, keys), random.pick(parts), key(random, keys), random.between(0, 999)])]], // prettier-ignore
+  [8, (random, keys) => [operation('update child', 'update torture.child set amount = $3::integer where id = $1 and part = $2', [key(random, keys), random.pick(parts), random.between(0, 999)])]], // prettier-ignore
+  [3, (random, keys) => [operation('delete child', 'delete from torture.child where id = $1 and part = $2', [key(random, keys), random.pick(parts)])]], // prettier-ignore
+  [2, (random, keys) => [operation('change child key', 'update torture.child set id = $3, part = $4 where id = $1 and part = $2 and not exists (select from torture.child c where c.id = $3 and c.part = $4)', [key(random, keys), random.pick(parts), key(random, keys), random.pick(parts)])]], // prettier-ignore
+  [2, (random, keys) => range(random, keys, 'set update child', 'update torture.child set amount = coalesce(amount, 0) + 1 where parent_id between $1 and $2')], // prettier-ignore
+];
+
+function operation(kind: string, text: string, values: readonly (number | string)[]): Operation {
+  return { kind, text, values };
+}
+
+function key(random: Random, keys: KeyRange): number {
+  return random.chance(0.75) ? random.between(1, keys.hot) : random.between(1, keys.all);
+}
+
+function note(random: Random): string {
+  return random.pick(['', 'plain', "quote ' and \\ and \t", 'größer €', 'long '.repeat(40)]);
+}
+
+function range(random: Random, keys: KeyRange, kind: string, text: string): readonly Operation[] {
+  const first = key(random, keys);
+  return [operation(kind, text, [first, first + random.between(1, 12)])];
+}
+
+/** Two rows exchange their keys by way of a third, which no other transaction uses at the same time. */
+function swap(random: Random, keys: KeyRange): readonly Operation[] {
+  const [one, other, between] = [key(random, keys), key(random, keys), -random.between(1, 1_000_000_000)];
+  if (one === other) return [];
+  const move = (from: number, to: number): Operation => operation('swap', 'update torture.parent set id = $2 where id = $1', [from, to]); // prettier-ignore
+  return [move(one, between), move(other, one), move(between, other)];
+}

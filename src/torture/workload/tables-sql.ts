@@ -1,0 +1,39 @@
+import type { TableName } from '../../core/route.ts';
+
+/** A table that torture writes to. */
+export interface TortureTable {
+  readonly table: TableName;
+  /** Key columns in key order. */
+  readonly key: readonly string[];
+}
+
+const schema = 'torture';
+
+/** The tables, parents first. */
+export const tables: readonly TortureTable[] = [
+  { table: { schema, name: 'parent' }, key: ['id'] },
+  { table: { schema, name: 'child' }, key: ['id', 'part'] },
+];
+
+/**
+ * DDL of the tables. Each write gives its row a `tag` that no other write has (a trigger, see observe-sql): by it a row's
+ * version is known again at every node.
+ */
+export const createTablesSql = `create schema torture;
+create table torture.parent (
+  id integer not null,
+  tag text not null default '',
+  n bigint not null default 0,
+  note text,
+  constraint parent_pk primary key (id)
+);
+create table torture.child (
+  id integer not null,
+  part text not null,
+  parent_id integer,
+  tag text not null default '',
+  amount numeric(12, 2),
+  constraint child_pk primary key (id, part),
+  constraint child_parent_fk foreign key (parent_id) references torture.parent (id) on update cascade on delete cascade
+);
+create index child_parent on torture.child (parent_id);`;

@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest';
+import { discardedOf, unrecordedOf } from '../../src/torture/check/discarded.ts';
+import { historiesOf, type Commit, type RecordedConflict } from '../../src/torture/check/history.ts';
+import { endsRight, winnerOf } from '../../src/torture/check/winner.ts';
+
+let ordinals = 0n;
+
+/** `write('a', 10, ['a.1', null])`: node a made the row a.1 with version 10 where the key was absent. */
+function write(
+  node: string,
+  version: number,
+  [tag, oldTag]: readonly [string | null, string | null],
+  more: Partial<Commit> = {},
+): Commit {
+  ordinals += 1n;
+  const base = { node, ordinal: ordinals, xid: String(ordinals), kind: 'write', table: 't', key: '1', seen: 0n, lost: false } as const; // prettier-ignore
+  return { ...base, version: BigInt(version), tag, oldTag, ...more };
+}
+
+function truncate(node: string, version: number): Commit {
+  return write(node, version, [null, null], { kind: 'truncate', key: null });
+}
+
+function historyOf(...log: Commit[]) {
+  const found = historiesOf(log).find(({ key }) => key === '1');
+  if (found === undefined) throw new Error('no history');
+  return found;
+}
+
+function conflict(more: Partial<RecordedConflict>): RecordedConflict {
+  return { node: 'a', table: 't', key: '1', localVersion: 0n, remoteVersion: 0n, localTag: null, remoteTag: null, verdict: 'remote', ...more }; // prettier-ignore
+}
+
+const tags = (commits: readonly Commit[]): readonly (string | null)[] => commits.map(({ tag }) => tag);
+
+describe('histories', () => {
+  test('are in the order of versions, whatever the order of the log', () => {
+    expect(tags(historyOf(write('b', 30, ['b.1', 'a.1']), write('a', 10, ['a.1', null])).commits)).toEqual([
+      'a.1',
+      'b.1',
+    ]);
+  });
+
+  test('take a TRUNCATE in for every key but those that its transaction wrote', () => {
+    const other = write('a', 6, ['a.9', null], { key: '2', xid: 'x' });
+    const marker = { ...truncate('a', 5), xid: 'x' };
+    const histories = historiesOf([write('a', 1, ['a.1', null]), other, marker]);
+    expect(histories.map(({ key, commits }) => [key, commits.length])).toEqual([['1', 2], ['2', 1]]); // prettier-ignore
+  });
+
+  test('hold keys that nobody wrote', () => {
+    expect(historiesOf([], [{ table: 't', key: '7' }])).toEqual([{ table: 't', key: '7', commits: [] }]);
+  });
+});
+
+describe('the winner', () => {
+  test('is the highest version, and nothing else', () => {
+    const history = historyOf(write('a', 10, ['a.1', null]), write('b', 20, ['b.1', null]));
+    expect([endsRight(history, 'b.1'), endsRight(history, 'a.1'), endsRight(history, null)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  test('of equal versions of one node is the later one', () => {
+    const history = historyOf(write('a', 10, ['a.1', null]), write('a', 10, ['a.2', 'a.1']));
+    expect([endsRight(history, 'a.2'), endsRight(history, 'a.1')]).toEqual([true, false]);
+  });
+
+  test('may be the TRUNCATE, which leaves nothing', () => {
+    const history = historyOf(write('a', 10, ['a.1', null]), truncate('b', 20));
+    expect([endsRight(history, null), endsRight(history, 'a.1')]).toEqual([true, false]);
+  });
+
+  test('of a forgotten node may stand or not, but only above all that the others wrote', () => {
+    const history = historyOf(write('c', 5, ['c.1', null], { lost: true }), write('a', 10, ['a.1', null]), write('c', 20, ['c.2', null], { lost: true })); // prettier-ignore
+    expect([endsRight(history, 'c.2'), endsRight(history, 'a.1'), endsRight(history, 'c.1')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  test('is known by its latest version after it got a fresh one', () => {
+    const fresh = write('a', 30, ['a.1', 'a.1'], { kind: 'fresh' });
+    const history = historyOf(write('a', 10, ['a.1', null]), write('b', 20, [null, 'b.0']), fresh);
+    expect(winnerOf(history, 'a.1')).toBe(fresh);
+  });
+
+  test('of a key that nobody wrote is its absence', () => {
+    expect(endsRight({ table: 't', key: '1', commits: [] }, null)).toBe(true);
+    expect(endsRight({ table: 't', key: '1', commits: [] }, 'x')).toBe(false);
+  });
+});
+
+describe('discarded versions', () => {
+  test('are those that nobody went on from', () => {
+    const history = historyOf(
+      write('a', 10, ['a.1', null]),
+      write('a', 20, ['a.2', 'a.1']),
+      write('b', 30, ['b.1', 'a.1']),
+    );
+    expect(tags(discardedOf(history, 'b.1'))).toEqual(['a.2']);
+  });
+
+  test('are none where each write found the one before', () => {
+    const history = historyOf(write('a', 10, ['a.1', null]), write('b', 20, [null, 'a.1']), write('a', 30, ['a.2', null], { seen: 20n })); // prettier-ignore
+    expect(discardedOf(history, 'a.2')).toEqual([]);
+  });
+
+  test('may be deletions that lost to a write that had not seen them', () => {
+    const history = historyOf(
+      write('a', 10, ['a.1', null]),
+      write('b', 20, [null, 'a.1']),
+      write('a', 30, ['a.2', 'a.1']),
+    );
+    expect(discardedOf(history, 'a.2').map(({ version }) => version)).toEqual([20n]);
+  });
+
+  test.each([
+    ['beside a newer deletion', write('c', 25, [null, 'a.1'])],
+    ['beside a newer TRUNCATE', truncate('c', 25)],
+    ['before a write that found nothing known', write('c', 25, ['c.1', null])],
+    ['before a fresh version', write('c', 25, ['c.1', 'c.1'], { kind: 'fresh' })],
+  ])('are not deletions %s', (_, other) => {
+    const history = historyOf(write('a', 10, ['a.1', null]), write('b', 20, [null, 'a.1']), other, write('a', 30, ['a.2', other.tag ?? 'a.1'])); // prettier-ignore
+    expect(discardedOf(history, 'a.2').filter(({ version }) => version === 20n)).toEqual([]);
+  });
+
+  test('are rows that a concurrent TRUNCATE removed, never the TRUNCATE', () => {
+    expect(tags(discardedOf(historyOf(write('a', 10, ['a.1', null]), truncate('b', 20)), null))).toEqual(['a.1']);
+    expect(discardedOf(historyOf(truncate('b', 20), write('a', 30, ['a.1', null])), 'a.1')).toEqual([]);
+  });
+
+  test('are not rows that a TRUNCATE found', () => {
+    const found = write('b', 20, [null, 'a.1'], { kind: 'write' });
+    expect(discardedOf(historyOf(write('a', 10, ['a.1', null]), found), null)).toEqual([]);
+  });
+
+  test('are never of a forgotten node', () => {
+    const history = historyOf(write('c', 10, ['c.1', null], { lost: true }), write('b', 30, ['b.1', null]));
+    expect(discardedOf(history, 'b.1')).toEqual([]);
+  });
+});
+
+describe('a discarded version is recorded', () => {
+  const row = write('a', 10, ['a.1', null]);
+  const deletion = write('a', 20, [null, 'a.0']);
+
+  test.each<[string, RecordedConflict, number]>([
+    ['as the local row', conflict({ localTag: 'a.1' }), 1],
+    ['as the row that arrived', conflict({ remoteTag: 'a.1' }), 1],
+    ['as a deletion of that version', conflict({ localVersion: 20n }), 1],
+    ['not by a version without its row', conflict({ localVersion: 10n, localTag: 'a.7' }), 2],
+    ['not as the deletion by a row of that version', conflict({ localVersion: 20n, localTag: 'a.7' }), 2],
+  ])('%s', (_, found, left) => {
+    expect(unrecordedOf([row, deletion], [found])).toHaveLength(left);
+  });
+});
