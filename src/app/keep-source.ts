@@ -7,6 +7,7 @@ import { isMigrated } from '../db/migrate.ts';
 import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
 import { retireQueues } from '../queue/retention.ts';
+import { pruneConflicts } from '../versions/conflict-retention.ts';
 import type { App } from './open.ts';
 import { runCopy } from './run-copy.ts';
 
@@ -42,6 +43,7 @@ class Keeper {
   #copying = false;
   #retiredAt = monotonicMs();
   #mendedAt = monotonicMs();
+  #prunedAt = -Infinity;
   readonly #said = new Set<string>();
   /** Copies that are under way. */
   copies: Promise<void> = Promise.resolve();
@@ -60,6 +62,10 @@ class Keeper {
     if (now - this.#mendedAt >= mendMs) {
       this.#mendedAt = now;
       await this.#mendCapture(session, signal);
+    }
+    if (now - this.#prunedAt >= pruneMs) {
+      this.#prunedAt = now;
+      await pruneConflicts(session, this.#app.config.replayer.conflictRetentionDays);
     }
     // Last: a route that cannot be loaded must not keep queues from being emptied.
     if (!this.#copying) this.#resumeCopies(await loadRoutes(session, this.#source), signal);
@@ -114,3 +120,5 @@ const lookMs = 2_000;
 const retireMs = 15_000;
 // Until then the rows of a new partition wait; they are queued when its triggers come.
 const mendMs = 10_000;
+// Conflicts are kept for days: to look every hour is enough.
+const pruneMs = 3_600_000;

@@ -22,6 +22,8 @@ export interface ReplayerConfig {
   readonly copyChunkRows: number;
   /** A change of a two-way route whose version is further ahead of the target's clock than this stops its link. */
   readonly maxClockSkewMs: number;
+  /** Conflicts older than this are deleted from `pgrep.conflict`. */
+  readonly conflictRetentionDays: number;
 }
 
 export type NodeConfig = PostgresNode | ElasticsearchNode;

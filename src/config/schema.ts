@@ -45,6 +45,11 @@ const replayerSchema = z
       .min(0)
       .default(300_000)
       .describe('A change whose version is further ahead of the clock, in ms, stops its link. Default 300000.'),
+    conflictRetentionDays: z
+      .int()
+      .min(1)
+      .default(30)
+      .describe('How long a conflict is kept in pgrep.conflict, in days. Default 30.'),
   })
   .describe('How the replayers of this machine work.');
 

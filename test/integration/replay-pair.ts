@@ -175,6 +175,7 @@ function config(source: string, target: string, options: PairOptions): Config {
       pollMs: 20,
       copyChunkRows: 1_000,
       maxClockSkewMs: 300_000,
+      conflictRetentionDays: 30,
     },
   };
 }

@@ -285,7 +285,13 @@ describe('the configuration file', () => {
     expect(JSON.parse(JSON.stringify(config))).toEqual({
       home: 'local',
       nodes: { local: { kind: 'postgres', postgres: '[secret]', replicaRole: true } },
-      replayer: { maxBatchRows: 200_000, pollMs: 1000, copyChunkRows: 20_000, maxClockSkewMs: 300_000 },
+      replayer: {
+        maxBatchRows: 200_000,
+        pollMs: 1000,
+        copyChunkRows: 20_000,
+        maxClockSkewMs: 300_000,
+        conflictRetentionDays: 30,
+      },
     });
   });
 
