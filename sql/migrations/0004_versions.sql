@@ -18,6 +18,8 @@ create table pgrep.peer_seen (
   peer smallint not null,
   origin smallint not null,
   snapshot pg_snapshot not null,
+  -- the peer forwards: what it has seen of others has been passed on to here
+  relayed boolean not null default false,
   constraint peer_seen_pk primary key (peer, origin)
 );
 

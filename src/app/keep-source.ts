@@ -8,6 +8,8 @@ import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
 import { retireQueues } from '../queue/retention.ts';
 import { pruneConflicts } from '../versions/conflict-retention.ts';
+import { installVersions, versionedTables } from '../versions/install-versions.ts';
+import { pruneFunction } from '../versions/prune-sql.ts';
 import type { App } from './open.ts';
 import { runCopy } from './run-copy.ts';
 
@@ -42,6 +44,7 @@ class Keeper {
   readonly #source: string;
   #copying = false;
   #retiredAt = monotonicMs();
+  #versionsKeptAt = 0;
   #mendedAt = monotonicMs();
   #prunedAt = -Infinity;
   readonly #said = new Set<string>();
@@ -55,6 +58,10 @@ class Keeper {
 
   async look(session: Session, signal: AbortSignal): Promise<void> {
     const now = monotonicMs();
+    if (now - this.#versionsKeptAt >= keepVersionsMs) {
+      this.#versionsKeptAt = now;
+      await this.#keepVersions(session);
+    }
     if (now - this.#retiredAt >= retireMs) {
       this.#retiredAt = now;
       await retireQueues(session);
@@ -69,6 +76,14 @@ class Keeper {
     }
     // Last: a route that cannot be loaded must not keep queues from being emptied.
     if (!this.#copying) this.#resumeCopies(await loadRoutes(session, this.#source), signal);
+  }
+
+  /** The functions are those of this program; what no peer needs any more goes. */
+  async #keepVersions(session: Session): Promise<void> {
+    for (const tableId of await versionedTables(session)) {
+      await installVersions(session, tableId);
+      await session.query(`select ${pruneFunction(tableId)}()`);
+    }
   }
 
   #resumeCopies(routes: readonly Route[], signal: AbortSignal): void {
@@ -116,6 +131,8 @@ async function resumeCopies(app: App, routes: readonly Route[], signal: AbortSig
 
 // Interrupted copies are looked for this often.
 const lookMs = 2_000;
+// The sidecar of a busy table holds about what changed in this time.
+const keepVersionsMs = 5_000;
 // Often enough that a busy queue stays small, seldom enough that its cost is nothing.
 const retireMs = 15_000;
 // Until then the rows of a new partition wait; they are queued when its triggers come.

@@ -79,7 +79,13 @@ class PgrepApp implements App {
             logger: this.logger,
           });
         const address = { node: link.target, url: node.postgres.reveal() };
-        return openPostgresTarget({ link, address, replicaRole: node.replicaRole, logger: this.logger });
+        return openPostgresTarget({
+          link,
+          address,
+          replicaRole: node.replicaRole,
+          maxClockSkewMs: this.config.replayer.maxClockSkewMs,
+          logger: this.logger,
+        });
       },
     };
   }

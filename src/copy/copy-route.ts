@@ -5,7 +5,7 @@ import { tableIdent, literal } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { recordRefusals } from '../failures/error-records.ts';
 import type { BatchReader, SourceView } from '../queue/batch-reader.ts';
-import type { Batch, ChangedTable, SourceOrigin, TablePosition, Target } from '../targets/target.ts';
+import type { Batch, ChangedTable, Exchange, SourceOrigin, TablePosition, Target } from '../targets/target.ts';
 import { chunkEndSql, chunkTable, sweepTable } from './copy-chunk.ts';
 
 /** What a copy works with; a replayer's link session has all of it. */
@@ -15,6 +15,14 @@ export interface CopyContext {
   readonly reader: BatchReader;
   readonly target: Target;
   readonly origin: SourceOrigin;
+  /** Null: the route is one-way. */
+  readonly versions: CopyVersions | null;
+}
+
+/** Gives the rows of a two-way route their versions. */
+export interface CopyVersions {
+  named(table: ChangedTable): ChangedTable;
+  exchange(before: null, arrived: null, query: SourceView['query']): Promise<Exchange>;
 }
 
 export interface CopyProgressed {
@@ -92,7 +100,8 @@ async function copyChunk(
   const view = context.reader.opened(build);
   const end = (await view.query(chunkEndSql(route, before.lastKey, chunkRows)))[0];
   const next = nextPosition(route, before, end);
-  const tables = chunkParts(route, before, next);
+  const { versions } = context;
+  const tables = chunkParts(route, before, next).map((table) => versions?.named(table) ?? table);
   const committed = await applyChunk(context, { route, view, tables, before, next }, signal);
   await context.reader.end();
   if (!committed) throw copiedElsewhere(route);
@@ -110,7 +119,8 @@ function nextPosition(
 }
 
 function chunkParts(route: Route, before: TablePosition, next: TablePosition): readonly ChangedTable[] {
-  if (next.copied) return route.sweep ? [sweepTable(route)] : [];
+  // Rows that only the other side of a two-way route has are its own.
+  if (next.copied) return route.sweep && route.twoWay === null ? [sweepTable(route)] : [];
   return next.lastKey === null ? [] : [chunkTable(route, { after: before.lastKey, upTo: next.lastKey })];
 }
 
@@ -124,7 +134,9 @@ interface Chunk {
 
 async function applyChunk(context: CopyContext, chunk: Chunk, signal: AbortSignal): Promise<boolean> {
   const { epoch } = await context.target.position(signal);
+  const exchange = await context.versions?.exchange(null, null, (sql) => chunk.view.query(sql));
   const batch: Batch = {
+    ...(exchange === undefined ? {} : { exchange }),
     epoch,
     build: chunk.view.build,
     tables: chunk.tables,

@@ -1,9 +1,9 @@
 import { ident } from '../db/quote.ts';
 import type { Route } from '../core/route.ts';
 
-/** Restricts a query of a route's keys (columns named as `route.key`) to keys that are not held. */
+/** Restricts a query of a route's keys (columns named as `route.key`, and any others) to keys that are not held. */
 export function withoutHeld(route: Route, keys: string): string {
-  return `select ${keyColumns(route)} from (${keys}) h where not exists (
+  return `select h.* from (${keys}) h where not exists (
     select from pgrep.sync_err_rec e where e.route_id = ${route.id} and e.key = ${keyText(route)})`;
 }
 
@@ -19,10 +19,6 @@ export function recordedKeys(route: Route, ids: readonly string[]): string {
     return `e.key[${index + 1}]::${type} as ${ident(name)}`;
   });
   return `select distinct ${columns.join(', ')} from pgrep.sync_err_rec e where e.route_id = ${route.id} and e.id in (${ids.join(', ')})`;
-}
-
-function keyColumns(route: Route): string {
-  return route.key.map((name) => `h.${ident(name)}`).join(', ');
 }
 
 // Text of a session with pinned settings, as it is recorded.

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { cutSnapshot, parseSnapshot, showSnapshot } from '../core/position.ts';
 import type { Session } from '../db/session.ts';
 import { cutoffSql } from './cutoff.ts';
-import { peekSql, readPeek, type Peek, type WatchedQueue } from './peek.ts';
+import { peekSql, readPeek, type LookedAt, type Peek, type WatchedQueue } from './peek.ts';
 import { unseenArguments, unseenCondition, unseenParameters } from './unseen.ts';
 
 /** What a target's reading protocol asks of the reader (`ReadingProtocol` of the target contract). */
@@ -44,12 +44,9 @@ export class BatchReader {
   }
 
   /** Takes a snapshot and counts, up to `limitRows` queue rows a table, what has not been seen. Opens the view with protocol `snapshot`. */
-  async look(
-    target: string,
-    watched: readonly WatchedQueue[],
-    limitRows: number,
-  ): Promise<{ peek: Peek; build: string | null }> {
-    const look = await this.#lookSql(target, watched, limitRows);
+  async look(lookedAt: LookedAt, limitRows: number): Promise<{ peek: Peek; build: string | null }> {
+    const { watched } = lookedAt;
+    const look = await this.#lookSql(lookedAt, limitRows);
     const text =
       this.#protocol === 'snapshot'
         ? `${beginView};\n${look}`
@@ -112,13 +109,14 @@ export class BatchReader {
   }
 
   // Planning a look over many tables costs more than running it, so it is prepared, as long as all tables stand at one snapshot.
-  async #lookSql(target: string, watched: readonly WatchedQueue[], limitRows: number): Promise<string> {
+  async #lookSql(lookedAt: LookedAt, limitRows: number): Promise<string> {
+    const { watched } = lookedAt;
     const snapshot = watched[0]?.snapshot;
     if (snapshot === undefined || watched.some((each) => each.snapshot !== snapshot)) {
-      return peekSql(target, watched, limitRows, (each) => unseenCondition(each.snapshot, null));
+      return peekSql(lookedAt, limitRows, (each) => unseenCondition(each.snapshot, null));
     }
     const { sql, hasXip } = unseenArguments(snapshot);
-    const text = peekSql(target, watched, limitRows, () => unseenParameters(hasXip));
+    const text = peekSql(lookedAt, limitRows, () => unseenParameters(hasXip));
     let name = this.#prepared.get(text);
     if (name === undefined) {
       if (this.#prepared.size >= maxPrepared) await this.#forget();

@@ -2,6 +2,7 @@ import { literal } from '../db/quote.ts';
 import type { Row } from '../db/session.ts';
 import { doorbellRenewSeconds } from './doorbell.ts';
 import { PgrepError } from '../core/error.ts';
+import { arrivedSql, readSeen, seenSql, type Seen } from '../versions/seen.ts';
 import { keysInRow, queueName, type QueueTable } from './queue-table.ts';
 
 /** What one look at a source found. */
@@ -18,8 +19,17 @@ export interface Peek {
   readonly doorbell: boolean;
   /** True when SQL has asked for a retry. */
   readonly requested: boolean;
+  /** What has arrived at the source from others; null: the link has no two-way routes. */
+  readonly arrived: Arrived | null;
   /** By table id; tables without changes are absent. */
   readonly changed: ReadonlyMap<string, ChangedQueue>;
+}
+
+export interface Arrived {
+  /** Rises with each batch of rows, a bigint as text. */
+  readonly batches: string;
+  /** What the source has seen of other nodes. */
+  readonly seen: readonly Seen[];
 }
 
 export interface ChangedQueue {
@@ -34,16 +44,19 @@ export interface WatchedQueue {
   readonly snapshot: string;
 }
 
+/** What a look is at. */
+export interface LookedAt {
+  readonly target: string;
+  readonly watched: readonly WatchedQueue[];
+  /** The source's name where something arrives from others that the target is told of; null: a one-way link. */
+  readonly receiver: string | null;
+}
+
 /** Gives the condition (alias `q`) under which a queue's rows are unseen. */
 export type UnseenOf = (watched: WatchedQueue) => string;
 
 /** The one statement that tells a replayer all it must know to go on; costs one index probe a table when nothing changed. */
-export function peekSql(
-  target: string,
-  watched: readonly WatchedQueue[],
-  limitRows: number,
-  unseenOf: UnseenOf,
-): string {
+export function peekSql({ target, watched, receiver }: LookedAt, limitRows: number, unseenOf: UnseenOf): string {
   const counts = watched.map((each) => countSql(each.queue, unseenOf(each), limitRows));
   return `select pg_catalog.pg_current_snapshot()::text as snapshot,
   (select g.last_value from pgrep.generation g) as generation,
@@ -51,7 +64,7 @@ export function peekSql(
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)}) as held,
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)} and e.next_time <= pg_catalog.clock_timestamp()) as due,
   exists (select from pgrep.request r) as requested,
-  array[${counts.join(',\n    ')}]::text[] as changed`;
+  ${receiver === null ? '' : `${arrivedSql(receiver)} as arrived, ${seenSql(receiver)} as seen,\n  `}array[${counts.join(',\n    ')}]::text[] as changed`;
 }
 
 // One text a table: the number of keys, then "t" when a TRUNCATE is among them.
@@ -77,6 +90,7 @@ export function readPeek(row: Row | undefined, watched: readonly WatchedQueue[])
     held: row['held'] === 't',
     due: row['due'] === 't',
     requested: row['requested'] === 't',
+    arrived: row['arrived'] === undefined ? null : { batches: String(row['arrived']), seen: readSeen(row['seen']) },
     changed,
   };
 }

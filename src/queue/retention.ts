@@ -8,7 +8,7 @@ const slices = [0, 1, 2] as const;
 
 interface KeptQueue {
   readonly tableId: string;
-  /** What every target has durably seen, one snapshot a target. */
+  /** What every target has durably seen, one snapshot a target; and what is folded into row versions. */
   readonly confirmed: readonly string[];
 }
 
@@ -31,15 +31,17 @@ export async function retireQueues(session: Session): Promise<number> {
 /** Queues whose routes are all in batches, with what their targets have confirmed. A copy in progress needs all that came since it began. */
 async function passedQueues(session: Session): Promise<readonly KeptQueue[]> {
   const { rows } = await session.query(
-    `select r.table_id, pg_catalog.json_agg(l.confirmed::text)::text as confirmed
+    `select r.table_id, pg_catalog.json_agg(l.confirmed::text)::text as confirmed,
+       (select v.folded::text from pgrep.versioned_table v where v.table_id = r.table_id) as folded
      from pgrep.route r left join pgrep.link_state l on l.target = r.target
      group by r.table_id
      having pg_catalog.bool_and(r.state = 'live' and r.joined and l.confirmed is not null and l.confirmed_in = ${serverLife}) order by r.table_id`,
   );
-  return rows.map((row) => ({
-    tableId: String(row['table_id']),
-    confirmed: JSON.parse(String(row['confirmed'])) as readonly string[],
-  }));
+  return rows.map((row) => {
+    const confirmed = JSON.parse(String(row['confirmed'])) as readonly string[];
+    const folded = typeof row['folded'] === 'string' ? [row['folded']] : [];
+    return { tableId: String(row['table_id']), confirmed: [...confirmed, ...folded] };
+  });
 }
 
 async function currentSlice(session: Session): Promise<number> {

@@ -1,7 +1,7 @@
 import { unseenCondition } from '../queue/unseen.ts';
 import { queuedKeys, queueName, routeRows } from '../queue/queue-table.ts';
 import type { BatchExtent, SourceView } from '../queue/batch-reader.ts';
-import type { Peek, WatchedQueue } from '../queue/peek.ts';
+import type { Arrived, Peek, WatchedQueue } from '../queue/peek.ts';
 import { recordRefusals, touchRecords } from '../failures/error-records.ts';
 import { heldAmong, withoutHeld } from '../failures/held-keys.ts';
 import type { Route } from '../core/route.ts';
@@ -62,7 +62,8 @@ export async function applyBatch(
   };
   if (peek.held && !(await touchHeld(session, view, tables)))
     return { again: true, keys: 0, held: 0, catchingUp: false };
-  const applied = await applyTables(session, { view, tables: peek.held ? tables.map(skipHeld) : tables, mark, signal });
+  const todo = peek.held ? tables.map(skipHeld) : tables;
+  const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, signal });
   await session.reader.end();
   if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
   if (joined.length > 0) await markJoined(session, joined);
@@ -73,6 +74,8 @@ export interface TableWork {
   readonly view: SourceView;
   readonly tables: readonly ChangedTable[];
   readonly mark: Mark;
+  /** What the look said; absent where there was none: then the view is asked. */
+  readonly arrived?: Arrived | null;
   readonly signal: AbortSignal;
   /** Is told the rows that the target refused, after they were recorded. */
   readonly onRefused?: (refused: readonly RefusedRow[]) => void;
@@ -80,7 +83,9 @@ export interface TableWork {
 
 /** Applies tables of an open view and keeps the session's idea of the position in step. */
 export async function applyTables(session: LinkSession, work: TableWork): Promise<Applied> {
+  const exchange = await session.versions?.exchange(session.position.snapshot, work.arrived ?? null, (sql) => work.view.query(sql)); // prettier-ignore
   const batch: Batch = {
+    ...(exchange === undefined ? {} : { exchange }),
     epoch: session.position.epoch,
     build: work.view.build,
     tables: work.tables,
@@ -136,14 +141,17 @@ async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable
     const route = scope.session.live.find((each) => each.tableId === queue.tableId);
     if (route === undefined) continue;
     const condition = unseenCondition(snapshot, scope.extent.cutoff);
-    tables.push({
+    const table: ChangedTable = {
       route,
       keys: queuedKeys(queue, condition),
       rows: routeRows(route),
       sweep: await isTruncated(scope, queue.tableId, condition),
       small: scope.small,
       byHash: !scope.small && (await isMuchOf(scope, route)),
-    });
+    };
+    const extent = { unseen: unseenCondition(snapshot, null), taken: condition };
+    const { versions } = scope.session;
+    tables.push(versions === null ? table : await versions.queued(table, extent, (sql) => scope.view.query(sql)));
   }
   return tables;
 }

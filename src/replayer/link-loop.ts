@@ -35,6 +35,10 @@ interface LoopState {
   lastWakeMs: number;
   /** True when rows that wait for a parent are to be woken as soon as `wakeMs` allow it. */
   wakeDue: boolean;
+  /** `Arrived.batches` as of the last batch, and when that was. */
+  told: string;
+  toldMs: number;
+  foldedMs: number;
   /** How long the next wait for the doorbell may take while transactions are open that may not ring it. */
   waitMs: number;
 }
@@ -60,6 +64,9 @@ export class LinkLoop {
     lastReportMs: 0,
     lastWakeMs: 0,
     wakeDue: false,
+    told: '0',
+    toldMs: 0,
+    foldedMs: 0,
     waitMs: firstWaitMs,
   };
 
@@ -86,11 +93,7 @@ export class LinkLoop {
   /** One look and what it calls for. */
   async #turn(signal: AbortSignal): Promise<void> {
     const seen = this.#doorbell.rung;
-    const found = await this.#session.reader.look(
-      this.#session.link.target,
-      this.#session.watched(),
-      this.#settings.maxBatchRows + 1,
-    );
+    const found = await this.#session.reader.look(this.#session.lookedAt(), this.#settings.maxBatchRows + 1);
     const { peek } = found;
     if (!this.#state.originChecked) {
       this.#state.originChecked = true;
@@ -112,7 +115,8 @@ export class LinkLoop {
   async #batch(found: { peek: Peek; build: string | null }, signal: AbortSignal): Promise<void> {
     const state = this.#state;
     const begun = monotonicMs();
-    const durable = isFlushDue(begun, state.lastFlushMs);
+    // Batches of two-way routes are always flushed.
+    const durable = isFlushDue(begun, state.lastFlushMs) || this.#session.versions !== null;
     const outcome = await applyBatch(
       this.#session,
       found,
@@ -120,6 +124,8 @@ export class LinkLoop {
       signal,
     );
     if (outcome.again) return;
+    this.#told(found.peek);
+    await this.#fold();
     const ms = monotonicMs() - begun;
     state.rate = smoothRate(state.rate, outcome.keys, ms);
     state.catchingUp = outcome.catchingUp;
@@ -172,6 +178,7 @@ export class LinkLoop {
       await this.#report({ rate: 0, catchingUp: false });
     }
     if (state.unflushed && isFlushDue(monotonicMs(), state.lastFlushMs)) return this.#flush(peek, signal);
+    if (this.#hasToTell(peek)) return this.#flush(peek, signal);
     state.busy = 0;
     if (!peek.doorbell) {
       // Set after the look: look once more before waiting, or a commit in between would go unheard.
@@ -190,9 +197,30 @@ export class LinkLoop {
     const { build } = await this.#session.reader.open();
     const view = this.#session.reader.opened(build);
     const mark = { kind: 'position', snapshot: peek.snapshot, joined: [], durable: true } as const;
-    const applied = await applyTables(this.#session, { view, tables: [], mark, signal });
+    const applied = await applyTables(this.#session, { view, tables: [], mark, arrived: peek.arrived, signal });
     await this.#session.reader.end();
-    if (applied.committed) await this.#flushed(true);
+    if (!applied.committed) return;
+    this.#told(peek);
+    await this.#flushed(true);
+  }
+
+  /** True when rows came in from other nodes since the target was last told, and the link has been idle for a moment. */
+  #hasToTell({ arrived }: Peek): boolean {
+    return arrived !== null && arrived.batches !== this.#state.told && monotonicMs() - this.#state.toldMs >= tellMs;
+  }
+
+  #told({ arrived }: Peek): void {
+    if (arrived === null) return;
+    this.#state.told = arrived.batches;
+    this.#state.toldMs = monotonicMs();
+  }
+
+  /** Keeps the part of the queue small that each batch has to read for the versions of its rows. */
+  async #fold(): Promise<void> {
+    const { versions } = this.#session;
+    if (versions === null || monotonicMs() - this.#state.foldedMs < foldMs) return;
+    this.#state.foldedMs = monotonicMs();
+    await versions.fold(this.#session.control);
   }
 
   async #wakeParents(): Promise<void> {
@@ -211,6 +239,9 @@ export class LinkLoop {
 
 // Rows that are due are tried in batches of this size, so that a long list does not hold up changes.
 const retryLimit = 500;
+// What has arrived is told soon enough for peers to let go of versions, seldom enough not to be a batch for each of theirs.
+const tellMs = 1_000;
+const foldMs = 500;
 // The link's state is for people: once a second is often enough.
 const reportMs = 1_000;
 // Rows that wait for a parent are tried at most this often under load.

@@ -5,8 +5,9 @@ import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
 import { BatchReader, readerSettings } from '../queue/batch-reader.ts';
 import { compareOrigins, readOrigin } from '../queue/origin.ts';
-import type { WatchedQueue } from '../queue/peek.ts';
+import type { LookedAt, WatchedQueue } from '../queue/peek.ts';
 import { crashedSql } from '../queue/server-life.ts';
+import { LinkVersions } from './exchange.ts';
 import type { LinkPosition, SourceOrigin, Target } from '../targets/target.ts';
 
 /** How a link opens what it works with; wired in `src/app/`. */
@@ -34,6 +35,8 @@ export class LinkSession implements AsyncDisposable {
   routes: readonly Route[] = [];
   /** The routes whose tables are in batches. */
   live: readonly Route[] = [];
+  /** Null: no live route is two-way. */
+  versions: LinkVersions | null = null;
   /** Read with the routes. Before that no fence stands where this epoch is. */
   #position: LinkPosition = { epoch: '-1', snapshot: null, tables: new Map(), origin: null };
   /** True when the source's server has crashed since the link confirmed a position. */
@@ -95,14 +98,27 @@ export class LinkSession implements AsyncDisposable {
     this.#crashed = rows[0]?.['crashed'] === 't';
     this.routes = await loadRoutes(this.control, this.link.source, { target: this.link.target });
     this.live = this.routes.filter((route) => route.state === 'live');
+    this.versions = await LinkVersions.load(this.control, this.link, this.live);
     this.position = await this.target.position(signal);
     await this.target.prepare(this.live, signal);
     return String(rows[0]?.['generation']);
   }
 
+  /** Prepares for the copy of one route, which is in no batch yet. */
+  async prepareCopy(route: Route, signal: AbortSignal): Promise<void> {
+    this.versions = await LinkVersions.load(this.control, this.link, [route]);
+    await this.target.prepare([route], signal);
+  }
+
   /** The queues to watch, each with what its table has seen. Throws `target` when the target has lost its position. */
   watched(): readonly WatchedQueue[] {
     return this.live.map((route) => ({ queue: route, snapshot: this.#snapshotOf(route) }));
+  }
+
+  /** What a look of this link looks at. */
+  lookedAt(): LookedAt {
+    const receiver = this.versions === null ? null : this.link.source;
+    return { target: this.link.target, watched: this.watched(), receiver };
   }
 
   #snapshotOf(route: Route): string {

@@ -42,7 +42,9 @@ async function applyRecords(
 ): Promise<boolean> {
   const tables = session.live.flatMap((route) => {
     const ids = records.filter((record) => record.routeId === route.id).map((record) => record.id);
-    return ids.length === 0 ? [] : [namedKeys(route, recordedKeys(route, ids), true)];
+    if (ids.length === 0) return [];
+    const table = namedKeys(route, recordedKeys(route, ids), true);
+    return [session.versions?.named(table) ?? table];
   });
   const view = session.reader.opened(build);
   const onRefused = (rows: readonly RefusedRow[]): void => {

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Route } from '../core/route.ts';
+import type { Seen } from '../versions/seen.ts';
+import type { VersionedTable } from '../versions/versioned-table.ts';
 
 /**
  * What a replayer needs of a target, whatever its kind.
@@ -80,8 +82,30 @@ export interface Batch {
    * `byHash`: see `ChangedTable.byHash`; default false.
    */
   copyOut(sql: string, byHash?: boolean): Readable;
+  /** What versions are judged by; absent: the link has no two-way routes. */
+  readonly exchange?: Exchange;
   /** Records refused rows at the source, durably. To be called before the mark is committed. */
   hold(refused: readonly RefusedRow[]): Promise<void>;
+}
+
+/** What two nodes tell each other in each batch of two-way routes. */
+export interface Exchange {
+  /** Node id of the source. */
+  readonly sender: number;
+  /** What the source has seen of other nodes, as of the batch's snapshot. */
+  readonly seen: readonly Seen[];
+  /** What the target had seen of the source before this batch, a `pg_snapshot`; null: nothing (a copy). */
+  readonly before: string | null;
+  /** True: the source passes on what it receives from others. */
+  readonly relays: boolean;
+}
+
+/** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_stamp` and `pgrep_inserted` (src/queue/stamped-keys.ts). */
+export interface ChangedVersions {
+  /** The source's table. */
+  readonly table: VersionedTable;
+  /** After a TRUNCATE, instead of a sweep of keys: version and transaction up to which rows are gone, as bigints in text. */
+  readonly floor: { readonly version: string; readonly xid: string } | null;
 }
 
 /** One table's part of a batch, as SQL that is valid in the batch's snapshot at the source. */
@@ -100,6 +124,8 @@ export interface ChangedTable {
   readonly small: boolean;
   /** True when `keys` gives so much of the table that one pass over it, joined by hash, beats looking up each key. */
   readonly byHash: boolean;
+  /** Absent: a one-way route. */
+  readonly versions?: ChangedVersions;
 }
 
 /**

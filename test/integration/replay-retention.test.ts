@@ -23,7 +23,7 @@ const sql = 'create table t (id int primary key, x int)';
 
 /** One batch without a daemon; its commit is flushed. */
 async function step(session: LinkSession): Promise<Awaited<ReturnType<typeof applyBatch>>> {
-  const found = await session.reader.look(session.link.target, session.watched(), 1_000_001);
+  const found = await session.reader.look(session.lookedAt(), 1_000_001);
   return applyBatch(session, found, { maxBatchRows: 1_000_000, durable: true }, never);
 }
 

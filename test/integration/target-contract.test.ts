@@ -49,7 +49,14 @@ async function postgresKind(): Promise<Kind> {
   return {
     store,
     targetTable: { schema: 'public', name: 'items' },
-    open: () => openPostgresTarget({ link, address: { node: 'there', url }, replicaRole: true, logger: silentLogger }),
+    open: () =>
+      openPostgresTarget({
+        link,
+        address: { node: 'there', url },
+        replicaRole: true,
+        maxClockSkewMs: 300_000,
+        logger: silentLogger,
+      }),
     rows: async () => {
       const { rows } = await store.query(
         `select id || '=' || coalesce(v::text, '') as row from public.items order by id`,

@@ -1,5 +1,6 @@
 import { ident, tableIdent } from '../../db/quote.ts';
 import type { ChangedTable } from '../target.ts';
+import { readVersionsSql, versionStageDdl } from './two-way/read-versions-sql.ts';
 import type { TargetColumn, TargetTable } from './target-table.ts';
 
 /** A contiguous part of a stage table, as two `tid` texts, the end exclusive. Null: all of it. */
@@ -22,7 +23,8 @@ export function liveName(table: TargetTable): string {
  */
 export function createStageSql(table: TargetTable): string {
   const columns = table.columns.map((column) => `${column.stage} ${stageType(column)}`);
-  return `create temp table if not exists ${bare(stageName(table))} (live boolean, ${columns.join(', ')});`;
+  const versions = table.versioned === null ? '' : `, ${versionStageDdl}`;
+  return `create temp table if not exists ${bare(stageName(table))} (live boolean, ${columns.join(', ')}${versions});`;
 }
 
 /** DDL of the table of live keys. */
@@ -47,7 +49,12 @@ export function copyOutSql(table: TargetTable, changed: ChangedTable): string {
   );
   const first = `t.${ident(table.route.key[0] ?? '')}`;
   // `is not null` would be false for a composite value with a null inside.
-  return `copy (select ${first} is distinct from null, ${columns.join(', ')} from (${changed.keys}) c left join ${changed.rows} t on ${on}) to stdout (format binary)`;
+  const live = `${first} is distinct from null`;
+  const from = `from (${changed.keys}) c left join ${changed.rows} t on ${on}`;
+  if (changed.versions === undefined)
+    return `copy (select ${live}, ${columns.join(', ')} ${from}) to stdout (format binary)`;
+  const read = readVersionsSql(changed.versions.table, live);
+  return `copy (select ${live}, ${columns.join(', ')}, ${read.columns} ${from} ${read.joins} where ${read.where}) to stdout (format binary)`;
 }
 
 /** The source's side of a sweep: the keys of all live rows. */
@@ -119,14 +126,15 @@ export function stagedValue(column: TargetColumn, alias = 's'): string {
   return `${alias}.${column.stage}::${column.targetType}`;
 }
 
-function sameKey(table: TargetTable): string {
+export function sameKey(table: TargetTable): string {
   return keyOf(table)
     .map((column) => `t.${ident(column.target)} = ${stagedValue(column)}`)
     .join(' and ');
 }
 
+/** SQL condition: the target's row (`t`) differs from the staged one (`s`); empty where there is nothing but the key. */
 // By image, not by `=`: 1.0 and 1.00, or 'a' and 'A' of citext, are equal but must travel. The casts make domains comparable.
-function differs(table: TargetTable): string {
+export function differs(table: TargetTable): string {
   const settable = table.columns.filter((column) => isSet(column));
   const ours = settable.map((column) => `t.${ident(column.target)}::${column.targetType}`);
   const theirs = settable.map((column) => stagedValue(column));
@@ -162,7 +170,7 @@ function within(range: StageRange): string {
   return range === null ? '' : ` and s.ctid >= '${range.from}'::tid and s.ctid < '${range.to}'::tid`;
 }
 
-function stageType(column: TargetColumn): string {
+export function stageType(column: TargetColumn): string {
   return column.sameType ? column.targetType : 'text';
 }
 

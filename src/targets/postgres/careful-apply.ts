@@ -19,6 +19,13 @@ export interface FailedRow {
   readonly message: string;
 }
 
+/** A refused row and where it is staged. */
+export interface RefusedStaged {
+  readonly row: RefusedRow;
+  readonly table: TargetTable;
+  readonly tid: string;
+}
+
 export type Operation = 'delete' | 'upsert';
 
 interface Part {
@@ -39,7 +46,7 @@ export async function applyCarefully(
   connection: TargetConnection,
   tables: readonly TargetTable[],
   replica: boolean,
-): Promise<readonly RefusedRow[]> {
+): Promise<readonly RefusedStaged[]> {
   const ordered = parentsFirst(tables);
   const deletes = await wholeTables(connection, [...ordered].reverse(), 'delete');
   const upserts = await wholeTables(connection, ordered, 'upsert');
@@ -145,17 +152,26 @@ function partSql({ table, operation, range }: Part): string {
   return [updateSql(table, part), insertSql(table, part)].filter((sql) => sql !== null).join(';\n');
 }
 
-async function describe(connection: TargetConnection, row: FailedRow): Promise<RefusedRow> {
-  const rows = await connection.script(describeStagedSql(row.table, showTid(row.tid)));
+async function describe(connection: TargetConnection, row: FailedRow): Promise<RefusedStaged> {
+  const staged = { table: row.table, tid: showTid(row.tid) };
+  return { ...staged, row: await describeStaged(connection, staged, { reason: row.code, message: row.message }) };
+}
+
+/** What the operator needs to know of a staged row. */
+export async function describeStaged(
+  connection: TargetConnection,
+  { table, tid }: Omit<RefusedStaged, 'row'>,
+  why: Pick<RefusedRow, 'reason' | 'message'>,
+): Promise<RefusedRow> {
+  const rows = await connection.script(describeStagedSql(table, tid));
   const found = rows[0];
   if (found === undefined)
-    throw new PgrepError('bug', `A refused row of ${row.table.route.targetTable.name} is not in its stage.`);
+    throw new PgrepError('bug', `A refused row of ${table.route.targetTable.name} is not in its stage.`);
   return {
-    route: row.table.route,
+    route: table.route,
     key: JSON.parse(String(found['key'])) as readonly string[],
     statement: String(found['statement']),
-    reason: row.code,
-    message: row.message,
+    ...why,
   };
 }
 

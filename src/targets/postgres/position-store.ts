@@ -1,7 +1,7 @@
 import { PgrepError } from '../../core/error.ts';
 import { showLink, type Link } from '../../core/route.ts';
 import { literal } from '../../db/quote.ts';
-import type { LinkPosition, Mark, SourceOrigin, TablePosition } from '../target.ts';
+import type { Batch, LinkPosition, SourceOrigin, TablePosition } from '../target.ts';
 import type { TargetConnection, TargetRow } from './connection.ts';
 
 /** Reads a link's position; makes its row when the link is new. */
@@ -28,7 +28,10 @@ from pgrep.position p where ${whereLink(link)}`);
  * SQL that moves the fence and the position; it gives one row if the fence still stood where the batch saw it, else none.
  * The first statement of a batch's transaction: of two appliers the second waits here and then finds the fence moved.
  */
-export function markSql(link: Link, mark: Mark, epoch: string, origin: SourceOrigin): string {
+export function markSql(
+  link: Link,
+  { mark, epoch, origin, tables }: Pick<Batch, 'mark' | 'epoch' | 'origin' | 'tables'>,
+): string {
   switch (mark.kind) {
     case 'none':
       return `update pgrep.position set epoch = epoch + 1 where ${whereLink(link)} and epoch = ${epoch} returning 1 as fenced;`;
@@ -36,7 +39,7 @@ export function markSql(link: Link, mark: Mark, epoch: string, origin: SourceOri
       return copyMark(link, mark.routeId, mark.table, mark.seenRows);
     case 'position':
       return `update pgrep.position set epoch = epoch + 1, snapshot = ${literal(mark.snapshot)}, system_identifier = ${literal(origin.systemIdentifier)},
-  database = ${literal(origin.database)}, timeline = ${origin.timeline}, applied_at = pg_catalog.clock_timestamp()
+  database = ${literal(origin.database)}, timeline = ${origin.timeline}, changes = changes + ${tables.length === 0 ? 0 : 1}, applied_at = pg_catalog.clock_timestamp()
 where ${whereLink(link)} and epoch = ${epoch} returning 1 as fenced;${joinedSql(link, mark.joined)}`;
   }
 }

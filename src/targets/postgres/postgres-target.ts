@@ -2,6 +2,7 @@ import { PgrepError } from '../../core/error.ts';
 import type { Logger } from '../../core/logger.ts';
 import { showTable, type Link, type Route } from '../../core/route.ts';
 import type { PostgresAddress } from '../../db/session.ts';
+import { sqlState } from '../../db/sqlstate.ts';
 import type { Applied, Batch, LinkPosition, Target } from '../target.ts';
 import { createLiveSql, createStageSql, stageSweepSql } from './apply-sql.ts';
 import { applyCarefully } from './careful-apply.ts';
@@ -12,6 +13,9 @@ import { PreparedStatements } from './prepared-statements.ts';
 import { isRowError, mayBeStatement } from './savepoint.ts';
 import { fillStage, type StagedTable } from './stage.ts';
 import { parentsFirst } from './table-order.ts';
+import { clockAhead, clockState } from './two-way/clock.ts';
+import { Folding } from './two-way/folding.ts';
+import { TwoWayBatch } from './two-way/two-way-batch.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
 
 export interface PostgresTargetOptions {
@@ -19,6 +23,8 @@ export interface PostgresTargetOptions {
   readonly address: PostgresAddress;
   /** Apply with `session_replication_role = replica` where the role may set it: foreign keys are not checked, user triggers do not fire. */
   readonly replicaRole: boolean;
+  /** How far a version that arrives may be ahead of the target's clock, ms. */
+  readonly maxClockSkewMs: number;
   readonly logger: Logger;
 }
 
@@ -74,6 +80,7 @@ class PostgresTarget implements Target {
   #tables: ReadonlyMap<string, TargetTable> = new Map();
   readonly #staged = new Set<string>();
   readonly #prepared = new PreparedStatements();
+  readonly #folding = new Folding();
   #smallBatches = 0;
 
   constructor(options: PostgresTargetOptions, connection: TargetConnection, session: SessionFacts) {
@@ -127,6 +134,7 @@ class PostgresTarget implements Target {
     try {
       return await this.#applyFast(batch, tables);
     } catch (error) {
+      if (sqlState(error) === clockState) throw clockAhead(this.#options.link, error);
       if (this.#connection.closed || error instanceof PgrepError || !isRowError(error)) throw error;
       await this.#connection.script(`rollback; ${this.#prepared.forget()}`);
       if (mayBeStatement(error)) await this.#checkTables(tables);
@@ -135,9 +143,11 @@ class PostgresTarget implements Target {
   }
 
   async #applyFast(batch: Batch, tables: readonly StagedTable[]): Promise<Applied> {
+    const exchange = this.#exchange(batch, tables);
+    await exchange?.foldFirst();
     const staged = await this.#begin(batch, tables, 'set constraints all deferred');
     if (!staged) return notCommitted;
-    const small = tables.every(({ changed }) => changed.small && !changed.sweep);
+    const small = tables.every(({ changed }) => changed.small && !changed.sweep && !changed.versions?.floor);
     const statements = fastStatements(tables, {
       small,
       mergeable: this.#session.version >= 150000,
@@ -146,6 +156,7 @@ class PostgresTarget implements Target {
     this.#smallBatches = small ? this.#smallBatches + 1 : 0;
     const truncate = !small || this.#smallBatches % truncateEvery === 0;
     const empty = emptyStages(tables, truncate);
+    if (exchange !== null) return exchange.apply({ merges: statements, empty, small });
     const all = small
       ? [...this.#prepared.executes(statements), ...(truncate ? empty : this.#prepared.executes(empty))]
       : [...statements, ...empty];
@@ -158,10 +169,26 @@ class PostgresTarget implements Target {
     if (!staged) return notCommitted;
     for (const { table, changed } of tables)
       if (changed.sweep) await this.#connection.script(`${joins('on')};\n${stageSweepSql(table)};\n${joins('off')}`);
+    const exchange = this.#exchange(batch, tables);
+    const conflicts = (await exchange?.judge()) ?? 0;
     const refused = await applyCarefully(this.#connection, tables.map(({ table }) => table), this.#session.replica); // prettier-ignore
-    if (refused.length > 0) await batch.hold(refused);
+    if (!((await exchange?.settle(refused)) ?? true)) return notCommitted;
+    if (refused.length > 0) await batch.hold(refused.map(({ row }) => row));
     await this.#connection.script([...emptyStages(tables, true), 'commit'].join(';\n'));
-    return { committed: true, keys: null, held: refused.length };
+    return { committed: true, keys: null, held: refused.length + conflicts };
+  }
+
+  #exchange(batch: Batch, tables: readonly StagedTable[]): TwoWayBatch | null {
+    if (batch.exchange === undefined) return null;
+    return new TwoWayBatch({
+      batch,
+      exchange: batch.exchange,
+      tables,
+      connection: this.#connection,
+      prepared: this.#prepared,
+      folding: this.#folding,
+      maxClockSkewMs: this.#options.maxClockSkewMs,
+    });
   }
 
   /** Throws `target` when a table is no longer what it was when the statements for it were built: then no row is at fault. */
@@ -181,8 +208,9 @@ class PostgresTarget implements Target {
 
   /** Begins the transaction, moves fence and position, fills the stages. False: the fence had moved, and all is rolled back. */
   async #begin(batch: Batch, tables: readonly StagedTable[], constraints: string): Promise<boolean> {
-    const durable = batch.mark.kind === 'position' ? batch.mark.durable : true;
-    const mark = markSql(this.#options.link, batch.mark, batch.epoch, batch.origin);
+    // What a node says that it has seen must not be forgotten by a crash: others let go of versions for it.
+    const durable = batch.mark.kind !== 'position' || batch.mark.durable || batch.exchange !== undefined;
+    const mark = markSql(this.#options.link, batch);
     // Sent together with the first COPY; whether the fence stood is known before anything is merged.
     const begun = this.#connection.script(
       `begin;\n${mark}\n${durable ? 'set local synchronous_commit = on;\n' : ''}${constraints}`,

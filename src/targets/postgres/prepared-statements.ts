@@ -13,6 +13,11 @@ export class PreparedStatements {
     });
   }
 
+  /** What prepares those of the statements that are not prepared yet; to be run by itself, so that no failure of theirs undoes it. */
+  prepares(statements: readonly string[]): readonly string[] {
+    return this.executes(statements).filter((text) => text.startsWith('prepare '));
+  }
+
   /** Forgets them all; gives the SQL that makes the session forget them too. */
   forget(): string {
     this.#names.clear();

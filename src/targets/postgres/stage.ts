@@ -3,6 +3,7 @@ import type { Batch, ChangedTable } from '../target.ts';
 import { copyLiveSql, copyOutSql, keyOf, liveName, stageName } from './apply-sql.ts';
 import type { TargetConnection } from './connection.ts';
 import type { TargetTable } from './target-table.ts';
+import { versionStageColumns } from './two-way/read-versions-sql.ts';
 
 /** One table of a batch with what it meets at the target. */
 export interface StagedTable {
@@ -16,7 +17,8 @@ export interface StagedTable {
  */
 export async function fillStage(connection: TargetConnection, batch: Batch, staged: StagedTable): Promise<void> {
   const { table, changed } = staged;
-  const columns = table.columns.map((column) => column.stage).join(', ');
+  const versions = changed.versions === undefined ? [] : versionStageColumns;
+  const columns = [...table.columns.map((column) => column.stage), ...versions].join(', ');
   await copyThrough(connection, batch, {
     from: copyOutSql(table, changed),
     byHash: changed.byHash,

@@ -1,6 +1,7 @@
 import { PgrepError } from '../../core/error.ts';
 import { showTable, type Route, type RouteColumn } from '../../core/route.ts';
 import { ident, literal } from '../../db/quote.ts';
+import { describeVersionedSql, readVersioned, type VersionedTable } from '../../versions/versioned-table.ts';
 import type { TargetConnection } from './connection.ts';
 
 /** One replicated column at its target, with the types that the stage and the comparison need. */
@@ -30,6 +31,10 @@ export interface TargetTable {
   readonly references: readonly string[];
   /** True when deleting a row would change or delete rows that reference it. */
   readonly deleteCascades: boolean;
+  /** All columns of the table, in its order. */
+  readonly rowColumns: readonly string[];
+  /** The table as it is captured here, for two-way routes; null for one-way ones. */
+  readonly versioned: VersionedTable | null;
 }
 
 interface CatalogTable {
@@ -61,6 +66,7 @@ interface CatalogColumn {
 /** Reads the target table of a route and checks that the route fits. Throws `target`, naming what does not fit and what to type. */
 export async function readTargetTable(connection: TargetConnection, route: Route): Promise<TargetTable> {
   const rows = await connection.script(catalogSql(route));
+  const versioned = route.twoWay === null ? null : await readVersionedTarget(connection, route);
   const text = rows[0]?.['described'];
   if (typeof text !== 'string') throw missing(route);
   const catalog = JSON.parse(text) as CatalogTable;
@@ -80,7 +86,14 @@ export async function readTargetTable(connection: TargetConnection, route: Route
     hasOtherUnique: others.length > 0,
     references: catalog.references ?? [],
     deleteCascades: catalog.deleteCascades,
+    rowColumns: (catalog.columns ?? []).map(({ name }) => name),
+    versioned,
   };
+}
+
+async function readVersionedTarget(connection: TargetConnection, route: Route): Promise<VersionedTable> {
+  const rows = await connection.script(describeVersionedSql(route.targetTable));
+  return readVersioned(rows[0]?.['versioned'], `${showTable(route.targetTable)} of node ${route.target}`);
 }
 
 // Types whose binary form means something only in its own database (names by oid), or that have none; the binary form of xml drops

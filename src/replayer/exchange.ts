@@ -1,0 +1,103 @@
+import { PgrepError } from '../core/error.ts';
+import type { Link, Route } from '../core/route.ts';
+import type { Session } from '../db/session.ts';
+import type { Arrived } from '../queue/peek.ts';
+import { stampedNamedKeys, stampedQueuedKeys, type QueueExtent, type Sendable } from '../queue/stamped-keys.ts';
+import type { ChangedTable, Exchange } from '../targets/target.ts';
+import { foldFunction } from '../versions/fold-sql.ts';
+import { describeVersioned } from '../versions/install-versions.ts';
+import { readSeen, seenSql } from '../versions/seen.ts';
+import { floorSql } from '../versions/version-sql.ts';
+import type { VersionedTable } from '../versions/versioned-table.ts';
+
+type RunQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+
+/** The two-way side of a link's source: which tables have versions, and what a batch tells of them. */
+export class LinkVersions {
+  readonly #link: Link;
+  readonly #tables: ReadonlyMap<string, VersionedTable>;
+  readonly #self: number;
+  readonly #target: number;
+  readonly #relays: boolean;
+
+  /** Null: none of the routes is two-way. Throws `table` or `bug` when what belongs to a two-way route is missing at the source. */
+  static async load(session: Session, link: Link, routes: readonly Route[]): Promise<LinkVersions | null> {
+    const twoWay = routes.filter((route) => route.twoWay !== null);
+    if (twoWay.length === 0) return null;
+    const tables = new Map<string, VersionedTable>();
+    for (const { tableId } of twoWay) tables.set(tableId, await describeVersioned(session, tableId));
+    const self = await nodeId(session, link.source);
+    const target = await nodeId(session, link.target);
+    const relays = twoWay.some((route) => route.twoWay?.forward === true);
+    return new LinkVersions({ link, tables, self, target, relays });
+  }
+
+  private constructor(parts: {
+    link: Link;
+    tables: ReadonlyMap<string, VersionedTable>;
+    self: number;
+    target: number;
+    relays: boolean;
+  }) {
+    this.#link = parts.link;
+    this.#tables = parts.tables;
+    this.#self = parts.self;
+    this.#target = parts.target;
+    this.#relays = parts.relays;
+  }
+
+  /**
+   * What the batch of an open view tells the target. `before`: what the target had seen of the source until now; `arrived`: what a
+   * look in the same snapshot said, null: the view is asked.
+   */
+  async exchange(before: string | null, arrived: Arrived | null, query: RunQuery): Promise<Exchange> {
+    const seen = arrived?.seen ?? readSeen((await query(`select ${seenSql(this.#link.source)} as seen`))[0]?.['seen']);
+    return { sender: this.#self, seen, before, relays: this.#relays };
+  }
+
+  /** Folds what waits at the source, where it is much. */
+  async fold(session: Session): Promise<void> {
+    const folds = [...this.#tables.keys()].map((id) => `select ${foldFunction(id)}(${foldKeys})`);
+    await session.script(folds.join(';\n'));
+  }
+
+  /** A changed table whose keys come from the queue. One-way tables stay as they are. */
+  async queued(table: ChangedTable, extent: QueueExtent, query: RunQuery): Promise<ChangedTable> {
+    const versioned = this.#versioned(table);
+    if (versioned === null) return table;
+    const sendable: Sendable = { self: this.#self, target: this.#target, twoWay: versioned.twoWay };
+    const floor = table.sweep ? await readFloor(versioned.table, query) : null;
+    const keys = stampedQueuedKeys(versioned.table, extent, sendable);
+    return { ...table, keys, sweep: false, versions: { table: versioned.table, floor } };
+  }
+
+  /** A changed table whose keys a query names. One-way tables stay as they are. */
+  named(table: ChangedTable): ChangedTable {
+    const versioned = this.#versioned(table);
+    if (versioned === null) return table;
+    const keys = stampedNamedKeys(versioned.table, table.keys);
+    return { ...table, keys, sweep: false, versions: { table: versioned.table, floor: null } };
+  }
+
+  #versioned({ route }: ChangedTable): { table: VersionedTable; twoWay: Sendable['twoWay'] } | null {
+    const table = this.#tables.get(route.tableId);
+    return table === undefined || route.twoWay === null ? null : { table, twoWay: route.twoWay };
+  }
+}
+
+// Up to this many keys are read from the queue quicker than they are folded.
+const foldKeys = 2_000;
+
+async function readFloor(table: VersionedTable, query: RunQuery): Promise<{ version: string; xid: string }> {
+  const rows = await query(`select f.stamp[1]::text as version, f.stamp[2]::text as xid from (${floorSql(table)}) f`);
+  return { version: String(rows[0]?.['version']), xid: String(rows[0]?.['xid']) };
+}
+
+async function nodeId(session: Session, name: string): Promise<number> {
+  const { rows } = await session.query('select n.node_id from pgrep.node n where n.name = $1', [name]);
+  const id = rows[0]?.['node_id'];
+  if (id !== undefined) return Number(id);
+  throw new PgrepError('route', `Node ${session.node} has two-way routes but does not know node ${name}.`, {
+    hint: 'Repeat pgrep add-table with --two-way for one of the tables: it registers the nodes with each other.',
+  });
+}

@@ -1,0 +1,164 @@
+import type { ConflictPolicy } from '../../../core/route.ts';
+import { ident, literal, tableIdent } from '../../../db/quote.ts';
+import { floorSql, nextVersionSql, selfSql, unfoldedSql } from '../../../versions/version-sql.ts';
+import { sidecarName } from '../../../versions/versioned-table.ts';
+import { differs, sameKey, stagedValue, stageName, stageType } from '../apply-sql.ts';
+import type { TargetColumn } from '../target-table.ts';
+import { keyColumns, rowKey, stagedKeyIs, stagedKeyValues, type MeetingTable } from './meeting.ts';
+import { senderSaw, winnerSaw } from './seen-sql.ts';
+
+/** Names of the session settings that hand a batch's facts to the statements below, which can so be prepared once. */
+export const settings = {
+  /** What the sender has seen, [[origin, snapshot], …]. */
+  seen: 'pgrep.seen',
+  /** What this node had seen of the sender; empty: nothing. */
+  before: 'pgrep.before',
+  /** Node id of the sender. */
+  sender: 'pgrep.sender',
+} as const;
+
+/** The setting that keeps the snapshot in which a table's rows were judged. */
+export function judgedSetting(table: MeetingTable): string {
+  return `pgrep.judged_${table.versioned.tableId}`;
+}
+
+/** Step a: locks the table's rows that the stage has, in key order. */
+export function lockRowsSql(table: MeetingTable): string {
+  return `select pg_catalog.count(*) from (select from ${tableIdent(table.route.targetTable)} t join ${stageName(table)} s on ${sameKey(table)} order by ${rowKey(table)} for update of t) l`;
+}
+
+/** After a TRUNCATE at the source: stages, as dead, all rows that are not staged already, with the TRUNCATE's version. */
+export function stageTruncatedSql(table: MeetingTable, floor: { version: string; xid: string }): string {
+  const keys = keyColumns(table);
+  const values = keys.map(({ column }) => `t.${ident(column.target)}::${stageType(column)}`);
+  return `insert into ${stageName(table)} (live, ${keys.map(({ column }) => column.stage).join(', ')}, version, xid, inserted, swept)
+select false, ${values.join(', ')}, ${floor.version}, ${floor.xid}, false, true from ${tableIdent(table.route.targetTable)} t
+where not exists (select from ${stageName(table)} s where ${sameKey(table)})
+  and ${floor.version} > (select v.floor_version from pgrep.versioned_table v where v.table_id = ${table.versioned.tableId})`;
+}
+
+/**
+ * Step b, in a statement of its own after the rows were locked: compares each staged row with the newest version known here.
+ * Staged rows that lose leave the stage; what lost to a concurrent version, on either side, goes to `pgrep.conflict`. With policy
+ * `function` a staged row becomes the merged one where that differs from the winner. Gives one row: `held`, a json array of the stage's row pointers to hold.
+ * `small`: rows and versions are looked up key by key, whatever the planner thinks of the tables' sizes when it plans.
+ */
+export function judgeSql(table: MeetingTable, small: boolean): string {
+  const policy = table.route.twoWay?.policy ?? 'last-write-wins';
+  return `with unfolded as materialized (${unfoldedSql(table.versioned)}),
+known as materialized (
+  select s.ctid as tid, s.live, s.version, s.xid, s.inserted, s.swept, f.self,
+    ${there(table)} as there, u.stamp, coalesce(u.inserted, rv.inserted, false) as was_inserted, rv.version as rv_version, rv.xid as rv_xid, f.stamp as floor,
+    case when ${there(table)} and u.stamp is not null then greatest(case when rv.dead then rv.version end,
+      case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
+  from ${stageName(table)} s
+  cross join (select (${floorSql(table.versioned)}) as stamp, ${selfSql} as self) f
+  ${lookUp(small, sidecarName(table.versioned.tableId), 'rv', stagedKeyIs(table, 'rv'))}
+  left join unfolded u on ${stagedKeyIs(table, 'u')}
+  ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
+  where rv.version is not null or u.stamp is not null or s.version <= f.stamp[1] or s.version < 256
+), met as materialized (
+  -- A row that was inserted while its delete arrived is about to get a version above both.
+  select k.*, case when coalesce(k.grave > k.stamp[1], false) then ${nextVersionSql('k.self', 'greatest(k.grave, k.version)')}
+    else greatest(k.stamp[1], k.rv_version, k.floor[1], case when k.there then k.self else 0 end) end as local_version
+  from known k
+), ranked as materialized (
+  select m.*, m.version >= m.local_version as wins,
+    case m.local_version when m.stamp[1] then m.stamp[2] when m.rv_version then m.rv_xid when m.floor[1] then m.floor[2] else 0 end as local_xid
+  from met m
+), judged as materialized (
+  select r.*, c.local_row, c.remote_row, c.key, ${holdSql(table, policy)} as hold${mergeColumns(table, policy)}
+  from ranked r
+  join ${stageName(table)} s on s.ctid = r.tid
+  ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
+  cross join lateral (select ${rowJson(table, 't', 'r.there')} as local_row, ${rowJson(table, 's', 'r.live')} as remote_row,
+    array[${stagedKeyValues(table)
+      .map((value) => `(${value})::text`)
+      .join(', ')}] as key) c${mergeJoin(table, policy)}
+  where (case when r.wins then ${lostHere()} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
+    and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
+), recorded as (
+  insert into pgrep.conflict (nsp_name, table_name, key, kind, policy, verdict, source, local_version, remote_version, local_row, remote_row)
+  select ${literal(table.route.targetTable.schema)}, ${literal(table.route.targetTable.name)}, j.key, ${kindSql}, ${literal(policy)},
+    case when j.hold then 'held' ${policy === 'function' ? "when j.merges then 'merged' " : ''}when j.wins then 'remote' else 'local' end,
+    ${literal(table.route.source)}, j.local_version, j.version, j.local_row, j.remote_row
+  from judged j on conflict do nothing
+), lost as (
+  delete from ${stageName(table)} s using ranked r where s.ctid = r.tid and not r.wins
+    and not exists (select from judged j where j.tid = r.tid and (j.hold${policy === 'function' ? ' or j.merges' : ''}))
+)${mergedSql(table, policy)}
+select pg_catalog.set_config(${literal(judgedSetting(table))}, pg_catalog.pg_current_snapshot()::text, true) as judged,
+  (select pg_catalog.json_agg(j.tid::text) from judged j where j.hold)::text as held, ${literal(table.route.id)} as route`;
+}
+
+// `offset 0` keeps the planner from making one join of it.
+function lookUp(small: boolean, relation: string, alias: string, condition: string): string {
+  if (!small) return `left join ${relation} ${alias} on ${condition}`;
+  return `left join lateral (select ${alias}.* from ${relation} ${alias} where ${condition} offset 0) ${alias} on true`;
+}
+
+function there(table: MeetingTable): string {
+  return `t.${ident(keyColumns(table)[0]?.column.target ?? '')} is distinct from null`;
+}
+
+// The loser is what was here: concurrent unless the sender had seen it. Rows without versions meet only when both sides had rows before.
+function lostHere(): string {
+  return `(r.local_version > 255 and not ${senderSaw('r.local_version', 'r.local_xid')}) or (r.version < 256 and r.there)`;
+}
+
+// The loser is what arrived: concurrent unless the winner's node had seen it.
+function lostThere(table: MeetingTable): string {
+  return `r.version < 256 or not ${winnerSaw(table, 'r')}`;
+}
+
+const kindSql = `case when j.swept or (not j.there and j.local_version = j.floor[1]) then 'truncate/write'
+    when j.there and j.live then case when j.version < 256 or (j.inserted and j.was_inserted) then 'insert/insert' else 'update/update' end
+    when j.there then 'update/delete' else 'delete/update' end`;
+
+function rowJson(table: MeetingTable, alias: 't' | 's', present: string): string {
+  const value = (column: TargetColumn): string => (alias === 't' ? `t.${ident(column.target)}` : stagedValue(column));
+  const columns = table.columns.map((column) => `${value(column)} as ${ident(column.target)}`).join(', ');
+  return `case when ${present} then (select pg_catalog.row_to_json(x) from (select ${columns}) x) end`;
+}
+
+// A TRUNCATE is not held: it has no row of its own to decide about.
+function holdSql(_table: MeetingTable, policy: ConflictPolicy): string {
+  return policy === 'hold' ? 'not r.swept' : 'false';
+}
+
+function heldBefore(table: MeetingTable): string {
+  return `exists (select from pgrep.conflict h where h.nsp_name = ${literal(table.route.targetTable.schema)} and h.table_name = ${literal(table.route.targetTable.name)}
+    and h.key = c.key and h.local_version = r.local_version and h.remote_version = r.version and h.verdict = 'held' and h.restore_time is null)`;
+}
+
+function mergeColumns(table: MeetingTable, policy: ConflictPolicy): string {
+  if (policy !== 'function') return '';
+  const made = table.columns.map((column) => `(m.made).${ident(column.target)}::${column.targetType}`).join(', ');
+  const ours = table.columns.map((column) => `t.${ident(column.target)}::${column.targetType}`).join(', ');
+  const theirs = table.columns.map((column) => stagedValue(column)).join(', ');
+  return `, m.made, coalesce(m.made is distinct from null and case when r.wins then row(${made})::record operator(pg_catalog.*<>) row(${theirs})::record
+    else row(${made})::record operator(pg_catalog.*<>) row(${ours})::record end, false) as merges`;
+}
+
+function mergeJoin(table: MeetingTable, policy: ConflictPolicy): string {
+  if (policy !== 'function' || table.route.twoWay?.function == null) return '';
+  const type = tableIdent(table.route.targetTable);
+  const staged = table.rowColumns.map((name) => {
+    const column = table.columns.find((each) => each.target === name);
+    return column === undefined ? `t.${ident(name)}` : stagedValue(column);
+  });
+  return `\n  left join lateral (select ${table.route.twoWay.function}(t::${type}, r.local_version, row(${staged.join(', ')})::${type}, r.version) as made) m on r.there and r.live`;
+}
+
+// The merged row is a new write of this node, newer than both.
+function mergedSql(table: MeetingTable, policy: ConflictPolicy): string {
+  if (policy !== 'function') return '';
+  const set = table.columns
+    .filter((column) => !column.isKey)
+    .map((column) => `${column.stage} = (j.made).${ident(column.target)}::${stageType(column)}`);
+  return `, merged as (
+  update ${stageName(table)} s set ${[...set, `version = ${nextVersionSql('j.self', 'greatest(j.local_version, j.version)')}`].join(', ')},
+    xid = pg_catalog.pg_current_xact_id()::text::bigint, merged = true, inserted = false
+  from judged j where s.ctid = j.tid and j.merges
+)`;
+}

@@ -1,0 +1,31 @@
+import { ident } from '../../../db/quote.ts';
+import { floorSql, selfSql } from '../../../versions/version-sql.ts';
+import { sidecarName, type VersionedTable } from '../../../versions/versioned-table.ts';
+
+/** Columns that a stage has beside the row's: `merged` and `swept` are set at the target. */
+export const versionStageDdl =
+  'version bigint, xid bigint, inserted boolean, merged boolean not null default false, swept boolean not null default false';
+
+/** Those of them that the source sends, in order. */
+export const versionStageColumns = ['version', 'xid', 'inserted'] as const;
+
+/**
+ * The source's side of versions, for a query over changed keys `c` and their rows `t`: the columns of `versionStageColumns`, the joins
+ * that they need, and a condition. The version is that of the row as this snapshot sees it. A row that was inserted while its
+ * delete arrived is left out: the fold will give it a version and queue it again (step f).
+ */
+export function readVersionsSql(
+  table: VersionedTable,
+  live: string,
+): { readonly columns: string; readonly joins: string; readonly where: string } {
+  const on = table.key.map(({ column, name }) => `rv.${name} = c.${ident(column)}`).join(' and ');
+  const version = `greatest(c.pgrep_stamp[1], rv.version, pgrep_f.stamp[1], case when ${live} then pgrep_f.self end)`;
+  const grave = `greatest(case when rv.dead then rv.version end,
+    case when rv.dead or rv.version is null or rv.version < pgrep_f.stamp[1] then pgrep_f.stamp[1] end)`;
+  return {
+    columns: `${version}, case ${version} when c.pgrep_stamp[1] then c.pgrep_stamp[2] when rv.version then rv.xid when pgrep_f.stamp[1] then pgrep_f.stamp[2] else 0 end,
+  c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false)`,
+    joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select (${floorSql(table)}) as stamp, ${selfSql} as self) pgrep_f`,
+    where: `not (${live} and coalesce(${grave} > c.pgrep_stamp[1], false))`,
+  };
+}

@@ -1,0 +1,43 @@
+import { literal } from '../../../db/quote.ts';
+import { seenSql } from '../../../versions/seen.ts';
+import { settings } from './judge-sql.ts';
+import type { MeetingTable } from './meeting.ts';
+
+/** SQL condition: the sender of the batch had seen a version, given by its expression and its transaction's, or had written it. */
+export function senderSaw(version: string, xid: string): string {
+  const seen = `pg_catalog.json_array_elements(pg_catalog.current_setting('${settings.seen}')::json)`;
+  return `(${version} & 255 = pg_catalog.current_setting('${settings.sender}')::smallint or ${anySaw(seen, version, xid)})`;
+}
+
+/**
+ * SQL condition: the node that wrote the local version of `row` had seen the staged one. What the sender wrote it knows itself;
+ * what was written here was written with what this node had seen before the batch; another node had seen what its last batch said, or, where it
+ * sends none to here, at most what has passed through here.
+ */
+export function winnerSaw(table: MeetingTable, row: string): string {
+  const origin = `(${row}.version & 255)`;
+  const writer = `(${row}.local_version & 255)`;
+  const visible = (snapshot: string): string =>
+    `pg_catalog.pg_visible_in_snapshot(${row}.xid::text::xid8, ${snapshot})`;
+  const sender = `pg_catalog.current_setting('${settings.sender}')::smallint`;
+  const seenHere = `case when ${origin} = ${row}.self then true when ${origin} = ${sender}
+      then coalesce(${visible(`nullif(pg_catalog.current_setting('${settings.before}'), '')::pg_snapshot`)}, false)
+      else ${anySaw(`pg_catalog.json_array_elements(${seenSql(table.route.target)}::json)`, `${row}.version`, `${row}.xid`)} end`;
+  return `case when ${writer} = ${sender} then true
+    when ${writer} <> ${row}.self and exists (select from pgrep.peer_seen p where p.peer = ${writer})
+      then ${writer} = ${origin} or exists (select from pgrep.peer_seen p where p.peer = ${writer} and p.origin = ${origin} and ${visible('p.snapshot')})
+    else ${seenHere} end`;
+}
+
+function anySaw(list: string, version: string, xid: string): string {
+  return `exists (select from ${list} e where (e.value ->> 0)::smallint = ${version} & 255
+      and pg_catalog.pg_visible_in_snapshot((${xid})::text::xid8, (e.value ->> 1)::pg_snapshot))`;
+}
+
+/** Remembers what the sender has seen. `seen`: as json text of [[origin, snapshot], …]. */
+export function rememberSeenSql(sender: number, seen: string, relays: boolean): string {
+  return `insert into pgrep.peer_seen as p (peer, origin, snapshot, relayed)
+select ${sender}, (e.value ->> 0)::smallint, (e.value ->> 1)::pg_snapshot, ${relays} from pg_catalog.json_array_elements(${literal(seen)}::json) e
+on conflict (peer, origin) do update set snapshot = excluded.snapshot, relayed = excluded.relayed
+where p.snapshot::text <> excluded.snapshot::text or p.relayed <> excluded.relayed`;
+}

@@ -1,0 +1,72 @@
+import { literal } from '../../../db/quote.ts';
+import { peersSql, queueWithKeys } from '../../../versions/version-sql.ts';
+import { sidecarName } from '../../../versions/versioned-table.ts';
+import { stagedValue, stageName } from '../apply-sql.ts';
+import { judgedSetting, settings } from './judge-sql.ts';
+import { keyColumns, stagedKeyIs, stagedKeyValues, type MeetingTable } from './meeting.ts';
+
+/**
+ * Step d: fails with SQLSTATE PGC02 when a local change of a staged key was committed after the rows were judged: an insert of a row
+ * that was not there to be locked. All begins again then.
+ */
+export function stopIfRacedSql(table: MeetingTable): string {
+  const judged = `pg_catalog.current_setting(${literal(judgedSetting(table))})::pg_snapshot`;
+  const keys = keyColumns(table)
+    .map(({ column, name }) => `k.${name} = ${stagedValue(column)}`)
+    .join(' and ');
+  return `select pgrep.stop_if_raced(exists (select from ${queueWithKeys(table.versioned)} join ${stageName(table)} s on ${keys}
+where q.xid >= pg_catalog.pg_snapshot_xmin(${judged}) and not pg_catalog.pg_visible_in_snapshot(q.xid, ${judged}) and q.from_node is null and not q.truncated))`;
+}
+
+/**
+ * Step e, the sidecar: versions of what was applied, tombstones too. With a single peer a live row needs none: nobody else can
+ * send an older one; only what the sidecar has already is kept in step.
+ */
+export function writeVersionsSql(table: MeetingTable): string {
+  const { tableId, key } = table.versioned;
+  const sidecar = sidecarName(tableId);
+  const names = key.map(({ name }) => name).join(', ');
+  return `insert into ${sidecar} as rv (${names}, version, xid, dead, inserted, barrier)
+select ${stagedKeyValues(table).join(', ')}, s.version, s.xid, not s.live, s.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint
+from ${stageName(table)} s
+where not s.swept and (not s.live or s.merged or (select pg_catalog.count(*) ${peersSql(tableId)}) > 1
+  or exists (select from ${sidecar} rv where ${stagedKeyIs(table, 'rv')}))
+on conflict (${names}) do update
+set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier
+where excluded.version >= rv.version`;
+}
+
+/** Step e, the queue: what others than the sender need, and what was merged here, which all need. */
+export function forwardSql(table: MeetingTable): readonly string[] {
+  const { tableId } = table.versioned;
+  const others = `exists (select from pgrep.route r where r.table_id = ${tableId} and (not r.options @> '{"twoWay": true}'
+    or (r.options @> '{"forward": true}' and r.target <> ${literal(table.route.source)})))`;
+  const forwarded = queueSql(table, `pg_catalog.current_setting('${settings.sender}')::smallint`, `not s.merged and not s.swept and ${others}`); // prettier-ignore
+  const merged = queueSql(table, '(select n.node_id from pgrep.node n where n.is_self)', 's.merged');
+  const needsMerged = table.route.twoWay?.policy === 'function';
+  return needsMerged ? [forwarded, merged] : [forwarded];
+}
+
+/** Step e after a TRUNCATE: the floor below which nothing is left, and a marker for others. */
+export function raiseFloorSql(table: MeetingTable, floor: { version: string; xid: string }): string {
+  const { tableId } = table.versioned;
+  return `with raised as (
+  update pgrep.versioned_table v set floor_version = ${floor.version}, floor_xid = ${floor.xid}
+  where v.table_id = ${tableId} and v.floor_version < ${floor.version} returning v.table_id)
+insert into pgrep.queue_${tableId} (version, from_node, truncated)
+select 0, pg_catalog.current_setting('${settings.sender}')::smallint, true from raised
+where exists (select from pgrep.route r where r.table_id = raised.table_id and (not r.options @> '{"twoWay": true}'
+  or (r.options @> '{"forward": true}' and r.target <> ${literal(table.route.source)})))`;
+}
+
+function queueSql(table: MeetingTable, from: string, where: string): string {
+  const { tableId, key, packed } = table.versioned;
+  const names = key.map(({ name }) => name);
+  const values = stagedKeyValues(table);
+  const rows = `select ${values.map((value, place) => `${value} as ${names[place] ?? ''}`).join(', ')}${
+    packed ? ', (pg_catalog.row_number() over () - 1) / 1000 as chunk' : ''
+  } from ${stageName(table)} s where ${where}`;
+  const columns = packed ? names.map((name) => `pg_catalog.array_agg(x.${name})`) : names.map((name) => `x.${name}`);
+  return `insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
+select 0, ${from}, ${columns.join(', ')} from (${rows}) x${packed ? ' group by x.chunk' : ''}`;
+}

@@ -1,0 +1,207 @@
+import { backoffMs } from '../../../core/backoff.ts';
+import { pause } from '../../../core/timing.ts';
+import { literal } from '../../../db/quote.ts';
+import { sqlState } from '../../../db/sqlstate.ts';
+import type { Applied, Batch, Exchange, RefusedRow } from '../../target.ts';
+import { stageName } from '../apply-sql.ts';
+import { describeStaged, type RefusedStaged } from '../careful-apply.ts';
+import type { TargetConnection, TargetRow } from '../connection.ts';
+import type { PreparedStatements } from '../prepared-statements.ts';
+import type { StagedTable } from '../stage.ts';
+import type { Folding } from './folding.ts';
+import { judgeSql, lockRowsSql, settings, stageTruncatedSql } from './judge-sql.ts';
+import { isMeeting, type MeetingTable } from './meeting.ts';
+import { rememberSeenSql } from './seen-sql.ts';
+import { forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
+import { recordUniqueSql } from './unique-conflict-sql.ts';
+
+export interface TwoWayParts {
+  readonly batch: Batch;
+  readonly exchange: Exchange;
+  readonly tables: readonly StagedTable[];
+  readonly connection: TargetConnection;
+  readonly prepared: PreparedStatements;
+  readonly folding: Folding;
+  readonly maxClockSkewMs: number;
+}
+
+interface MeetingPart {
+  readonly table: MeetingTable;
+  readonly floor: { readonly version: string; readonly xid: string } | null;
+}
+
+/** The statements of one apply, in order. */
+export interface ApplyStatements {
+  readonly merges: readonly string[];
+  readonly empty: readonly string[];
+  /** Few rows: statements are prepared, and go by index. */
+  readonly small: boolean;
+}
+
+/**
+ * The two-way side of one batch at its target (DESIGN section 7, steps a to e). Rows are staged already, in an open transaction.
+ * Losers leave the stage, then what remains is merged as for one-way routes, then versions are written.
+ */
+export class TwoWayBatch {
+  readonly #parts: TwoWayParts;
+  readonly #meeting: readonly MeetingPart[];
+
+  constructor(parts: TwoWayParts) {
+    this.#parts = parts;
+    this.#meeting = parts.tables.flatMap(({ table, changed }) =>
+      isMeeting(table) ? [{ table, floor: changed.versions?.floor ?? null }] : [],
+    );
+  }
+
+  /** Before the transaction begins. */
+  async foldFirst(): Promise<void> {
+    await this.#parts.folding.fold(this.#parts.connection, this.#tableIds());
+  }
+
+  /**
+   * Judges, merges and commits. Where another session was in the way (a lock not given up, a deadlock, an insert in between) the rows
+   * are let go for a moment and judged anew. Throws a row's error as it came: then nothing is committed and the caller applies carefully.
+   */
+  async apply(statements: ApplyStatements): Promise<Applied> {
+    const { connection, prepared } = this.#parts;
+    const settle = this.#settleStatements();
+    const all = [...this.#lockStatements(), ...this.#judgeStatements(true), ...statements.merges, ...settle];
+    const prepares = statements.small ? prepared.prepares(all) : [];
+    await connection.script([...prepares, 'savepoint pgrep_judged'].join(';\n'));
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return { committed: true, keys: null, held: await this.#attempt(statements, settle) };
+      } catch (error) {
+        if (connection.closed || !inTheWay.has(sqlState(error))) throw error;
+        if (attempt >= attempts) return await this.#giveUp(error);
+        await connection.script('rollback to savepoint pgrep_judged');
+        await pause(backoffMs(attempt, { baseMs: 10, capMs: 200 }), new AbortController().signal);
+      }
+    }
+  }
+
+  /** Steps a and b by themselves, with the held rows taken out. Gives their number. */
+  async judge(): Promise<number> {
+    const judge = [...this.#preludes(), ...this.#lockStatements(), ...joins('on'), ...this.#judgeStatements(true), ...joins('off')]; // prettier-ignore
+    const rows = await this.#parts.connection.script(judge.join(';\n'));
+    return await this.#hold(rows);
+  }
+
+  /** Steps d and e by themselves, after `refused` rows were found. False: an insert came in between, and all is rolled back. */
+  async settle(refused: readonly RefusedStaged[]): Promise<boolean> {
+    const { connection } = this.#parts;
+    try {
+      const raced = this.#meeting.map(({ table }) => stopIfRacedSql(table));
+      const unique = refused.flatMap((each) => recordUniqueSql(each));
+      const removed = refused.map(({ table, tid }) => `delete from ${stageName(table)} where ctid = '${tid}'::tid`);
+      await connection.script(
+        [...raced, ...unique, ...removed, ...this.#settleStatements(), this.#remember()].join(';\n'),
+      );
+      return true;
+    } catch (error) {
+      if (connection.closed || !inTheWay.has(sqlState(error))) throw error;
+      await connection.script('rollback');
+      return false;
+    }
+  }
+
+  async #attempt({ merges, empty, small }: ApplyStatements, settle: readonly string[]): Promise<number> {
+    const { connection, prepared } = this.#parts;
+    const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
+    const judge = [...this.#preludes(), ...run(this.#lockStatements()), ...(small ? joins('on') : byCost), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
+    const rest = [...run([...merges, ...settle]), this.#remember(), ...empty, 'commit'];
+    if (!this.#mayHold()) {
+      await connection.script([...judge, ...rest].join(';\n'));
+      return 0;
+    }
+    const held = await this.#hold(await connection.script(judge.join(';\n')));
+    await connection.script(rest.join(';\n'));
+    return held;
+  }
+
+  /** Records the rows that wait for a decision, durably, and takes them out of the stage. */
+  async #hold(rows: readonly TargetRow[]): Promise<number> {
+    const { connection, batch } = this.#parts;
+    const refused: RefusedRow[] = [];
+    for (const { table } of this.#meeting) {
+      const found = rows.find((row) => row['route'] === table.route.id)?.['held'];
+      if (typeof found !== 'string') continue;
+      const tids = JSON.parse(found) as readonly string[];
+      for (const tid of tids) refused.push(await describeStaged(connection, { table, tid }, heldConflict));
+      const list = literal(`{${tids.map((tid) => `"${tid}"`).join(',')}}`);
+      await connection.script(`delete from ${stageName(table)} where ctid = any (${list}::tid[])`);
+    }
+    if (refused.length > 0) await batch.hold(refused);
+    return refused.length;
+  }
+
+  async #giveUp(error: unknown): Promise<Applied> {
+    if (sqlState(error) !== racedState) throw error;
+    await this.#parts.connection.script('rollback');
+    return { committed: false, keys: 0, held: 0 };
+  }
+
+  #mayHold(): boolean {
+    return this.#meeting.some(({ table }) => table.route.twoWay?.policy === 'hold');
+  }
+
+  #tableIds(): readonly string[] {
+    return this.#meeting.map(({ table }) => table.versioned.tableId).sort((one, other) => Number(one) - Number(other));
+  }
+
+  #preludes(): readonly string[] {
+    const { exchange, maxClockSkewMs } = this.#parts;
+    return [
+      `select pg_catalog.set_config('${settings.seen}', ${literal(this.#seen())}, true), pg_catalog.set_config('${settings.before}', '${exchange.before ?? ''}', true), pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
+      ...this.#meeting.map(({ table }) => `select pgrep.raise_clock((select pg_catalog.max(s.version) from ${stageName(table)} s), ${maxClockSkewMs})`), // prettier-ignore
+      // Those who apply to one table take turns; the key's first half is pgrep's, the second the table.
+      `set local lock_timeout = '${turnMs}ms'`,
+      ...this.#tableIds().map((id) => `select pg_catalog.pg_advisory_xact_lock(482770018, ${id})`),
+      `set local lock_timeout = '${rowMs}ms'`,
+      ...this.#meeting.flatMap(({ table, floor }) => (floor === null ? [] : [stageTruncatedSql(table, floor)])),
+    ];
+  }
+
+  #lockStatements(): readonly string[] {
+    return this.#meeting.map(({ table }) => lockRowsSql(table));
+  }
+
+  #judgeStatements(small: boolean): readonly string[] {
+    return this.#meeting.map(({ table }) => judgeSql(table, small));
+  }
+
+  #settleStatements(): readonly string[] {
+    return this.#meeting.flatMap(({ table, floor }) => [
+      stopIfRacedSql(table),
+      writeVersionsSql(table),
+      ...forwardSql(table),
+      ...(floor === null ? [] : [raiseFloorSql(table, floor)]),
+    ]);
+  }
+
+  #remember(): string {
+    const { sender, relays } = this.#parts.exchange;
+    return rememberSeenSql(sender, this.#seen(), relays);
+  }
+
+  #seen(): string {
+    return JSON.stringify(this.#parts.exchange.seen.map(({ origin, snapshot }) => [origin, snapshot]));
+  }
+}
+
+const racedState = 'PGC02';
+// A lock that was not to be had in time, a deadlock, a row that was inserted meanwhile: the rows are let go and judged anew.
+const inTheWay: ReadonlySet<string> = new Set(['55P03', '40P01', racedState]);
+const attempts = 8;
+// Below the server's deadlock_timeout of 1 s: of two that wait for each other this one gives up, not the application.
+const rowMs = 300;
+// Another link's batch is being applied to the same table.
+const turnMs = 10_000;
+// Only for what was changed lately and is not indexed; tables and sidecars are looked up by key.
+const joins = (state: 'on' | 'off'): readonly string[] => [`set local enable_hashjoin = ${state}`];
+const byCost = ['set local enable_hashjoin = on; set local enable_mergejoin = on; set local enable_seqscan = on'];
+
+const heldConflict: Pick<RefusedRow, 'reason' | 'message'> = {
+  reason: 'conflict',
+  message: 'changed on two nodes at once; both rows stay until somebody decides (pgrep conflicts list)',
+};

@@ -1,0 +1,108 @@
+import { ident, tableIdent } from '../db/quote.ts';
+import { sidecarName, type VersionedTable } from './versioned-table.ts';
+import {
+  heldSql,
+  nextVersionSql,
+  peersSql,
+  queueWithKeys,
+  sameKeySql,
+  stampSql,
+  unfoldedCondition,
+} from './version-sql.ts';
+
+/** `pgrep.fold_7`, see `foldFunctionSql`. */
+export function foldFunction(tableId: string): string {
+  return `pgrep.fold_${tableId}`;
+}
+
+/**
+ * DDL of the function that folds a table's queue into its sidecar: the newest local version of each key, except what every
+ * peer has seen already and sends nothing older than. It waits for another fold of the table, takes no lock on the table itself, and does
+ * nothing while fewer than `least_keys` keys are waiting.
+ *
+ * Two kinds of keys get a fresh version and are queued again (step f):
+ * - a live row below a newer tombstone or truncate floor was inserted while the delete arrived;
+ * - a local change below an earlier local version was made after the clock was set back.
+ *
+ * Gives the number of keys folded.
+ */
+export function foldFunctionSql(table: VersionedTable): string {
+  const { tableId } = table;
+  const names = table.key.map(({ name }) => name);
+  const keys = (alias: string): string => names.map((name) => `${alias}.${name}`).join(', ');
+  const rowKey = table.key.map(({ column, name }) => `t.${ident(column)} = u.${name}`).join(' and ');
+  const first = ident(table.key[0]?.column ?? '');
+  const waiting = table.packed ? 'coalesce(pg_catalog.cardinality(q.k1), 1)' : '1';
+  return `create or replace function ${foldFunction(tableId)}(least_keys integer) returns bigint language plpgsql as $pgrep$
+declare
+  self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
+  waiting constant bigint := (select pg_catalog.sum(w.n) from (
+    select ${waiting} as n from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)} limit least_keys) w);
+  before pg_snapshot;
+  seen_by_all pg_snapshot[];
+  highest bigint;
+  folded_keys bigint;
+begin
+  if waiting is null or waiting < least_keys then
+    return 0;
+  end if;
+  select v.folded into before from pgrep.versioned_table v where v.table_id = ${tableId} for update;
+  -- Null: a peer is not known to have seen anything.
+  select case when pg_catalog.bool_and(s.snapshot is not null) then pg_catalog.array_agg(s.snapshot) end into seen_by_all
+  ${peersOf(tableId)};
+  with unfolded as materialized (
+    select ${keys('k')}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted,
+      pg_catalog.bool_or(seen_by_all is null or exists (select from pg_catalog.unnest(seen_by_all) s (snapshot)
+        where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))) as needed
+    from ${queueWithKeys(table)}
+    where (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
+      and not q.truncated and q.from_node is null
+    group by ${keys('k')}
+  ), truncated as (
+    select pg_catalog.max(f.stamp) as stamp from (
+      select array[v.floor_version, v.floor_xid] as stamp from pgrep.versioned_table v where v.table_id = ${tableId}
+      union all select ${stampSql} from pgrep.queue_${tableId} q
+      where q.truncated and q.from_node is null
+        and (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))) f
+  ), met as materialized (
+    select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known,
+      case when t.${first} is distinct from null then greatest(case when rv.dead then rv.version end,
+        case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
+    from unfolded u cross join truncated f
+    left join ${tableIdent(table.table)} t on ${rowKey}
+    left join ${sidecarName(tableId)} rv on ${sameKeySql(table, 'rv', 'u')}
+  ), judged as materialized (
+    select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self, false) as fresh
+    from met m
+  ), versions as materialized (
+    select ${keys('j')}, j.fresh, j.live, j.inserted,
+      case when j.fresh then ${nextVersionSql('self', 'greatest(j.grave, j.known, j.stamp[1])')} else j.stamp[1] end as version,
+      case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid
+    from judged j where j.needed or j.fresh or ${heldSql(table, 'j')}
+  ), written as (
+    insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier)
+    select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint
+    from versions v
+    on conflict (${names.join(', ')}) do update
+    set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier
+    where excluded.version > rv.version
+  ), queued_again as (
+    insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
+    select 0, self, ${names.map((name) => (table.packed ? `array[v.${name}]` : `v.${name}`)).join(', ')} from versions v where v.fresh
+  ), reached as (
+    update pgrep.versioned_table v set folded = pg_catalog.pg_current_snapshot(), floor_version = f.stamp[1], floor_xid = f.stamp[2]
+    from truncated f where v.table_id = ${tableId}
+  )
+  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
+  from truncated f left join unfolded u on true;
+  -- What is written from here on is newer than all that was folded, also when the server's clock was set back.
+  perform pgrep.raise_clock(highest, 9223372036854775807);
+  return folded_keys;
+end
+$pgrep$`;
+}
+
+/** From-item: what each peer of the table has seen of this node. */
+function peersOf(tableId: string): string {
+  return `from (select s.snapshot ${peersSql(tableId).replace('from pgrep.route r', 'from pgrep.route r join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = self')}) s`;
+}

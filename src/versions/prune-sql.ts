@@ -1,0 +1,42 @@
+import { foldFunction } from './fold-sql.ts';
+import { sidecarName, type VersionedTable } from './versioned-table.ts';
+import { heldSql, peersSql, unfoldedCondition } from './version-sql.ts';
+
+/** `pgrep.prune_7`, see `pruneFunctionSql`. */
+export function pruneFunction(tableId: string): string {
+  return `pgrep.prune_${tableId}`;
+}
+
+/**
+ * DDL of the function that folds what waits and forgets versions and tombstones that are causally stable: every peer other
+ * than the version's origin has seen it and has sent a batch since, so nothing older can arrive any more. A tombstone also
+ * stays while a transaction may be open that began before it was written (step f). Nothing goes while a copy comes in:
+ * its rows may be of an older snapshot; a held key keeps its version until it gets through. Gives the number of entries removed.
+ */
+export function pruneFunctionSql(table: VersionedTable): string {
+  const { tableId } = table;
+  return `create or replace function ${pruneFunction(tableId)}() returns bigint language plpgsql as $pgrep$
+declare
+  removed bigint;
+begin
+  perform ${foldFunction(tableId)}(1);
+  if not exists (select from ${sidecarName(tableId)}) then
+    return 0;
+  end if;
+  if exists (select from pgrep.table_position p join pgrep.node n on n.name = p.target where n.is_self) then
+    return 0;
+  end if;
+  update pgrep.versioned_table v set folded = pg_catalog.pg_current_snapshot()
+  where v.table_id = ${tableId} and not exists (select from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)});
+  delete from ${sidecarName(tableId)} rv using pgrep.versioned_table v
+  where v.table_id = ${tableId} and rv.barrier <= pg_catalog.pg_snapshot_xmin(v.folded)::text::bigint
+    and not ${heldSql(table, 'rv')}
+    and not exists (select ${peersSql(tableId)} and not exists (
+      select from pgrep.node n where n.name = r.target and (n.node_id = rv.version & 255 or exists (
+        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255
+          and pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot)))));
+  get diagnostics removed = row_count;
+  return removed;
+end
+$pgrep$`;
+}

@@ -1,0 +1,67 @@
+import type { VersionedTable } from './versioned-table.ts';
+
+/**
+ * SQL for the next version of this node (`self`: SQL of its node id): the hybrid logical clock of DESIGN section 5, as queue rows get
+ * it by default. `above`: a version that it must exceed.
+ */
+export function nextVersionSql(self: string, above: string): string {
+  return `((greatest((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint,
+    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, (${above} >> 8) + 1) << 8) | ${self})`;
+}
+
+/** SQL condition on queue rows (alias `q`): not folded into the sidecar. */
+export function unfoldedCondition(tableId: string): string {
+  const folded = `from pgrep.versioned_table v where v.table_id = ${tableId}`;
+  return `(q.xid >= (select pg_catalog.pg_snapshot_xmax(v.folded) ${folded})
+    or q.xid = any (array(select pg_catalog.pg_snapshot_xip(v.folded) ${folded})))`;
+}
+
+/** SQL: version and transaction of a queue row (alias `q`) as one comparable bigint[]. */
+export const stampSql = 'array[q.version, q.xid::text::bigint]';
+
+/** From-items: a queue (`q`) with its keys (`k`). */
+export function queueWithKeys({ tableId, key, packed }: VersionedTable): string {
+  const names = key.map(({ name }) => name);
+  if (!packed) return `pgrep.queue_${tableId} q cross join lateral (select ${names.map((name) => `q.${name}`).join(', ')}) as k`; // prettier-ignore
+  return `pgrep.queue_${tableId} q cross join lateral rows from (${names
+    .map((name) => `pg_catalog.unnest(q.${name})`)
+    .join(', ')}) as k (${names.join(', ')})`;
+}
+
+/**
+ * Query for the newest local change of each key that is not folded: the key columns, `stamp` and `inserted`.
+ * `where`: a further condition on `q`.
+ */
+export function unfoldedSql(table: VersionedTable, where = 'true'): string {
+  const columns = table.key.map(({ name }) => `k.${name}`).join(', ');
+  return `select ${columns}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted
+from ${queueWithKeys(table)}
+where ${unfoldedCondition(table.tableId)} and not q.truncated and q.from_node is null and ${where}
+group by ${columns}`;
+}
+
+/** Query for the table's truncate floor: one row, `stamp` a bigint[] of version and transaction, {0,0} where nothing was truncated. */
+export function floorSql({ tableId }: VersionedTable): string {
+  return `select pg_catalog.max(f.stamp) as stamp from (
+  select array[v.floor_version, v.floor_xid] as stamp from pgrep.versioned_table v where v.table_id = ${tableId}
+  union all select ${stampSql} from pgrep.queue_${tableId} q where q.truncated and q.from_node is null and ${unfoldedCondition(tableId)}) f`;
+}
+
+/** SQL for this node's id. */
+export const selfSql = '(select n.node_id from pgrep.node n where n.is_self)';
+
+/** SQL condition: `left` and `right` have the same key; right's columns are the sidecar's names. */
+export function sameKeySql(table: VersionedTable, left: string, right: string): string {
+  return table.key.map(({ name }) => `${left}.${name} = ${right}.${name}`).join(' and ');
+}
+
+/** The two-way routes of a table that start at this node, as `r`: its peers. */
+export function peersSql(tableId: string): string {
+  return `from pgrep.route r where r.table_id = ${tableId} and r.options @> '{"twoWay": true}'`;
+}
+
+/** SQL condition: the key of a row (`alias`, named as in the sidecar) is held for some target, which will need its version. */
+export function heldSql(table: VersionedTable, alias: string): string {
+  const key = table.key.map(({ name }) => `${alias}.${name}::text`).join(', ');
+  return `exists (select from pgrep.sync_err_rec e join pgrep.route r on r.route_id = e.route_id where r.table_id = ${table.tableId} and e.key = array[${key}])`;
+}
