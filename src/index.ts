@@ -1,12 +1,16 @@
 /** The library: all that the commands do, returning data instead of printing. */
 
 export { addTable } from './app/add-table.ts';
+export { findConflict, listConflicts } from './app/conflicts.ts';
+export type * from './app/conflicts.ts';
 export { copyTable } from './app/copy.ts';
 export { discardErrors, listErrors, showError } from './app/errors.ts';
 export { initNodes } from './app/init.ts';
 export { openApp } from './app/open.ts';
 export type { App } from './app/open.ts';
 export { removeTable } from './app/remove-table.ts';
+export { restoreConflict } from './app/restore-conflict.ts';
+export type { ConflictSideName, RestoreOptions, RestoreResult } from './app/restore-conflict.ts';
 export { retryErrors } from './app/retry-errors.ts';
 export { runDaemon } from './app/run.ts';
 export { status } from './app/status.ts';

@@ -58,6 +58,7 @@ export async function parseArguments(
 /** Groups of commands, for the help. */
 const groupDescriptions: Readonly<Record<string, string>> = {
   errors: 'The rows that targets refused',
+  conflicts: 'Concurrent changes of one row at several nodes',
   config: 'The configuration file',
 };
 

@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { addTableCommand } from './add-table.ts';
 import { configCheck, configShow } from './config.ts';
+import { conflictsList, conflictsRestore, conflictsShow } from './conflicts.ts';
 import { copy } from './copy.ts';
 import { errorsDiscard, errorsList, errorsShow } from './errors.ts';
 import { init } from './init.ts';
@@ -24,6 +25,9 @@ export const commands: readonly Command[] = [
   errorsShow,
   errorsDiscard,
   retryErrorsCommand,
+  conflictsList,
+  conflictsShow,
+  conflictsRestore,
   configShow,
   configCheck,
   uninstallCommand,
