@@ -22,6 +22,12 @@ export async function withCopyLease<T>(app: App, place: CopyPlace, work: () => P
   return await work();
 }
 
+/** The same for several at once: none is begun unless all can be had. */
+export async function withCopyLeases<T>(app: App, places: readonly CopyPlace[], work: () => Promise<T>): Promise<T> {
+  const [first, ...rest] = places;
+  return await (first === undefined ? work() : withCopyLease(app, first, () => withCopyLeases(app, rest, work)));
+}
+
 function copying({ table, target }: CopyPlace): PgrepError {
   return new PgrepError('no', `Table ${showTable(table)} is being copied to ${target} by another process.`, {
     hint: `That one finishes it: pgrep status shows how many tables are being copied, pgrep wait --to ${target} waits for it.`,

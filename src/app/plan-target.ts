@@ -1,5 +1,5 @@
 import { PgrepError } from '../core/error.ts';
-import { showTable, type Route, type TableName } from '../core/route.ts';
+import { showTable, type Route, type TableName, type TwoWay } from '../core/route.ts';
 import { literal, tableIdent } from '../db/quote.ts';
 import { loadRoutes } from '../db/route-store.ts';
 import { findTable, type ColumnDescription, type TableDescription } from '../db/table-description.ts';
@@ -7,7 +7,7 @@ import { indexBodyFor } from '../targets/elasticsearch/index-setup.ts';
 import { configuredNode, type App } from './open.ts';
 import { planColumns } from './plan-route.ts';
 import type { AddTableOptions, PlannedSql } from './results.ts';
-import type { StoredRoute } from './route-changes.ts';
+import { twoWayOptions, type StoredRoute } from './route-changes.ts';
 
 /** A route to one target, checked but not stored. */
 export interface PlannedRoute {
@@ -19,14 +19,17 @@ export interface PlannedRoute {
   readonly differs: boolean;
 }
 
-interface TargetPlanInput {
+/** What a route is planned from. */
+export interface TargetPlanInput {
   readonly from: string;
   readonly to: string;
   readonly description: TableDescription;
   readonly key: readonly string[];
   readonly tableId: string;
   readonly packed: boolean;
-  readonly options: AddTableOptions;
+  readonly options: Pick<AddTableOptions, 'as' | 'index' | 'columns' | 'map' | 'where'>;
+  /** Null: a one-way route. */
+  readonly twoWay?: TwoWay | null;
 }
 
 /** Plans the route to one target; a Postgres target checks it. Changes nothing anywhere. */
@@ -46,7 +49,7 @@ export async function planTargetRoute(app: App, input: TargetPlanInput, signal: 
     (existing !== null && options.columns === undefined && options.map === undefined ? existing.filter : null);
   const route = { id: '0', tableId: input.tableId, source: from, target: to, sourceTable: description.table, targetTable: target, key, columns, filter, state: 'copying', sweep: false, packed: input.packed, twoWay: null } as const; // prettier-ignore
   if (kind === 'postgres') await checkAtTarget(app, route, signal);
-  const stored = { tableId: input.tableId, target: to, targetKind: kind, targetSchema: target.schema, targetName: target.name, columns: columns.map(({ source, target: name }) => ({ source, target: name })), filter } as const; // prettier-ignore
+  const stored = { tableId: input.tableId, target: to, targetKind: kind, targetSchema: target.schema, targetName: target.name, columns: columns.map(({ source, target: name }) => ({ source, target: name })), filter, twoWay: input.twoWay ?? null } as const; // prettier-ignore
   return { route, stored, existing, differs: existing !== null && !sameRoute(existing, stored) };
 }
 
@@ -59,7 +62,10 @@ async function existingRoute(app: App, input: TargetPlanInput): Promise<Route | 
 }
 
 // Repeating add-table without --columns and --map means "as it is", not "all columns".
-function inheritedOptions(existing: Route, options: AddTableOptions): Pick<AddTableOptions, 'columns' | 'map'> {
+function inheritedOptions(
+  existing: Route,
+  options: TargetPlanInput['options'],
+): Pick<AddTableOptions, 'columns' | 'map'> {
   if (options.columns !== undefined || options.map !== undefined) return options;
   const renamed = existing.columns.filter((column) => column.source !== column.target);
   return {
@@ -143,10 +149,12 @@ export function showPlannedTarget(
   const { stored, existing } = planned;
   const columns = literal(JSON.stringify(stored.columns));
   const filter = stored.filter === null ? 'null' : literal(stored.filter);
+  const [optionsName, optionsValue] =
+    stored.twoWay === null ? ['', ''] : [', options', `, ${literal(twoWayOptions(stored.twoWay))}`];
   const text =
     existing === null
-      ? `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state)
-values (${stored.tableId}, ${literal(stored.target)}, ${literal(stored.targetKind)}, ${literal(stored.targetSchema)}, ${literal(stored.targetName)}, ${columns}, ${filter}, 'copying')`
+      ? `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state${optionsName})
+values (${stored.tableId}, ${literal(stored.target)}, ${literal(stored.targetKind)}, ${literal(stored.targetSchema)}, ${literal(stored.targetName)}, ${columns}, ${filter}, 'copying'${optionsValue})`
       : planned.differs
         ? `update pgrep.route set columns = ${columns}, filter = ${filter}, state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = ${existing.id}`
         : '-- the route is there already and stays as it is';

@@ -1,17 +1,22 @@
 import { dropCaptureSql } from '../capture/capture-sql.ts';
-import { uninstallCapture } from '../capture/install-capture.ts';
 import { dropTablePositions, moveFence } from '../copy/table-position.ts';
 import { PgrepError } from '../core/error.ts';
 import { showTable, type Route } from '../core/route.ts';
 import { isMigrated } from '../db/migrate.ts';
 import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
+import { dropVersionsSql } from './drop-versions-sql.ts';
+import { endCapture } from './end-capture.ts';
 import { postgresNode, type App } from './open.ts';
 import { positionStore } from './position-store.ts';
-import type { RemoveTableOptions, RemoveTableResult } from './results.ts';
+import type { PlannedSql, RemoveTableOptions, RemoveTableResult } from './results.ts';
 import { announceRoutes } from './route-changes.ts';
+import { leftApart, routesOfMesh, wayBack, type NodeTable } from './two-way/routes-of-mesh.ts';
 
-/** Ends the replication of a table to some or all targets. Rows at the targets stay. With the last route the triggers and the queue go. */
+/**
+ * Ends the replication of a table to some or all targets; of two-way routes both ways, and without `to` all that the table has at
+ * all their nodes. Rows stay. With a table's last route at a node its triggers and its queue go.
+ */
 export async function removeTable(
   app: App,
   options: RemoveTableOptions,
@@ -20,21 +25,49 @@ export async function removeTable(
   const from = options.from ?? app.config.home;
   postgresNode(app.config, from);
   const session = await app.session(from);
-  const all = (await isMigrated(session))
-    ? await loadRoutes(session, from, { schema: options.table.schema, name: options.table.name })
-    : [];
-  const removed = all.filter((route) => options.to === undefined || options.to.includes(route.target));
   const captured = await capturedId(session, options);
-  if (removed.length === 0 && (captured === null || all.length > 0)) throw notReplicated(options, from, all);
-  const last = removed.length === all.length;
-  const sql = plannedSql(removed, last ? captured : null).map((text) => ({ node: from, text }));
-  if (options.dryRun) return { removed, captureDropped: last, sql, warnings: [] };
-  const warnings = await dropRoutes(app, session, removed);
-  if (last && captured !== null) {
-    await using own = await app.ownSession(from);
-    await uninstallCapture(own, { tableId: captured, table: options.table }, signal);
+  const own = captured === null ? [] : await loadRoutes(session, from, options.table);
+  const nodes = await removals(
+    app,
+    { node: from, table: options.table, tableId: captured ?? '', routes: own },
+    options,
+  );
+  const removed = nodes.flatMap((node) => node.removed);
+  if (removed.length === 0 && (captured === null || own.length > 0)) throw notReplicated(options, from, own);
+  const ending = nodes.filter((node) => node.removed.length === node.routes.length);
+  const result = {
+    removed,
+    captureDropped: ending.some(({ node }) => node === from),
+    captureDroppedAt: ending.map(({ node }) => node),
+  };
+  if (options.dryRun) return { ...result, sql: nodes.flatMap(plannedSql), warnings: [] };
+  const warnings: string[] = [];
+  // The named node's last: while it has its routes, a command that was interrupted can be repeated.
+  for (const node of nodes.toReversed()) {
+    warnings.push(...(await dropRoutes(app, await app.session(node.node), node.removed)));
+    await endCapture(app, node, signal);
   }
-  return { removed, captureDropped: last, sql: [], warnings };
+  return { ...result, sql: [], warnings: [...warnings, ...(options.to === undefined ? [] : leftApart(nodes))] };
+}
+
+/** A node's table with its routes, and those of them that go. */
+interface Removal extends NodeTable {
+  readonly removed: readonly Route[];
+}
+
+async function removals(app: App, home: NodeTable, options: RemoveTableOptions): Promise<readonly Removal[]> {
+  const { to } = options;
+  if (to === undefined) {
+    const mesh = await routesOfMesh(app, home);
+    return mesh.map((node) => ({ ...node, removed: node.routes }));
+  }
+  const removed = home.routes.filter((route) => to.includes(route.target));
+  const nodes: Removal[] = [{ ...home, removed }];
+  for (const route of removed) {
+    const back = await wayBack(app, route);
+    if (back !== null) nodes.push({ ...back.at, removed: back.routes });
+  }
+  return nodes;
 }
 
 async function dropRoutes(app: App, session: Session, removed: readonly Route[]): Promise<readonly string[]> {
@@ -42,6 +75,10 @@ async function dropRoutes(app: App, session: Session, removed: readonly Route[])
   await session.query('delete from pgrep.route where route_id = any ($1::bigint[])', [ids]);
   await session.query(
     'delete from pgrep.link_state l where not exists (select from pgrep.route r where r.target = l.target)',
+  );
+  await session.query(
+    `delete from pgrep.peer_seen s where not exists (select from pgrep.node n join pgrep.route r on r.target = n.name
+     where n.node_id = s.peer and r.options @> '{"twoWay": true}')`,
   );
   await announceRoutes(session);
   const warnings: string[] = [];
@@ -71,10 +108,14 @@ async function capturedId(session: Session, options: RemoveTableOptions): Promis
   return typeof id === 'string' ? id : null;
 }
 
-function plannedSql(removed: readonly Route[], captured: string | null): readonly string[] {
-  const routes = removed.map((route) => `delete from pgrep.route where route_id = ${route.id}`);
-  if (captured === null) return routes;
-  return [...routes, `delete from pgrep.captured_table where table_id = ${captured}`, ...dropCaptureSql(captured)];
+function plannedSql({ node, tableId, routes, removed }: Removal): readonly PlannedSql[] {
+  const texts = removed.map((route) => `delete from pgrep.route where route_id = ${route.id}`);
+  const isTwoWay = (route: Route): boolean => route.twoWay !== null;
+  const kept = routes.filter((route) => !removed.includes(route));
+  if (removed.some(isTwoWay) && !kept.some(isTwoWay)) texts.push(...dropVersionsSql(tableId));
+  if (kept.length === 0 && tableId !== '')
+    texts.push(`delete from pgrep.captured_table where table_id = ${tableId}`, ...dropCaptureSql(tableId));
+  return texts.map((text) => ({ node, text }));
 }
 
 function notReplicated(options: RemoveTableOptions, from: string, all: readonly Route[]): PgrepError {

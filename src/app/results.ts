@@ -1,4 +1,4 @@
-import type { Route, TableName } from '../core/route.ts';
+import type { ConflictPolicy, Route, TableName } from '../core/route.ts';
 
 /** What the use cases take and give. Interfaces of the library and of `--json`: kept stable. */
 
@@ -20,12 +20,24 @@ export interface AddTableOptions {
   readonly copy: boolean;
   /** True: rows that the target already holds are overwritten and, where the source lacks them, deleted (`--replace`). */
   readonly replace: boolean;
+  /** True: rows may be written at every node, among which the table is kept equal. Default: as the routes are, else false. */
+  readonly twoWay?: boolean;
+  /** What decides between concurrent changes of a row; default: what the routes have, else `last-write-wins`. */
+  readonly policy?: ConflictPolicy;
+  /** The SQL function of the policy `function`. */
+  readonly policyFunction?: TableName;
+  /** True: several nodes hold rows, all of which are to be at all nodes (`--merge`). */
+  readonly merge?: boolean;
+  /** True: the source passes on between the others, which are not linked with each other (`--forward`). */
+  readonly forward?: boolean;
+  /** `interleave`: each node's sequences give numbers of its own. */
+  readonly sequences?: 'interleave';
   /** True: nothing is changed, `sql` says what would be. */
   readonly dryRun: boolean;
 }
 
 export interface AddTableResult {
-  /** One entry a target. `unchanged`: the route was there with the same options. */
+  /** One entry a route: one a target, or with two-way routes one each way of each pair. `unchanged`: the route was there with the same options. */
   readonly routes: readonly {
     readonly route: Route;
     readonly change: 'added' | 'changed' | 'unchanged';
@@ -63,8 +75,10 @@ export interface RemoveTableOptions {
 
 export interface RemoveTableResult {
   readonly removed: readonly Route[];
-  /** True when no route was left and the triggers and the queue were dropped. */
+  /** True when no route of the source was left and the triggers and the queue were dropped. */
   readonly captureDropped: boolean;
+  /** Nodes of whose tables the triggers and the queue were dropped. */
+  readonly captureDroppedAt: readonly string[];
   readonly sql: readonly PlannedSql[];
   readonly warnings: readonly string[];
 }
@@ -171,6 +185,29 @@ export interface CopyOptions {
 
 export interface CopyResult {
   readonly tables: readonly { readonly route: Route; readonly copiedRows: number; readonly seconds: number }[];
+}
+
+export interface ForgetNodeOptions {
+  readonly node: string;
+  /** True: also a node that answers. */
+  readonly force: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface ForgetNodeResult {
+  readonly node: string;
+  /** Nodes that knew it. */
+  readonly nodes: readonly {
+    readonly node: string;
+    readonly change: 'forgotten' | 'unchanged';
+    /** Keys of rows that came from the lost node, queued for the other survivors. */
+    readonly queuedKeys: number;
+    readonly routesRemoved: number;
+  }[];
+  /** Nodes that did not answer: the command has to be repeated for them. */
+  readonly unreachable: readonly string[];
+  readonly sql: readonly PlannedSql[];
+  readonly warnings: readonly string[];
 }
 
 export interface UninstallResult {

@@ -1,3 +1,4 @@
+import type { TwoWay } from '../core/route.ts';
 import { literal } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { serverLife } from '../queue/server-life.ts';
@@ -16,13 +17,34 @@ export interface StoredRoute {
   readonly targetName: string;
   readonly columns: readonly { readonly source: string; readonly target: string }[];
   readonly filter: string | null;
+  /** Null: one-way. */
+  readonly twoWay: TwoWay | null;
 }
+
+/** What `pgrep.route.options` says of a two-way route, as JSON; `{}` for a one-way route. */
+export function twoWayOptions(twoWay: TwoWay | null): string {
+  if (twoWay === null) return '{}';
+  const { policy, function: name, forward } = twoWay;
+  return JSON.stringify({
+    twoWay: true,
+    policy,
+    ...(name === null ? {} : { function: name }),
+    ...(forward ? { forward } : {}),
+  });
+}
+
+/** Makes a route two-way, or gives it another policy. Its rows need not be copied again. */
+export async function changeTwoWay(session: Session, routeId: string, twoWay: TwoWay): Promise<void> {
+  await session.query(changeTwoWaySql, [routeId, twoWayOptions(twoWay)]);
+}
+
+const changeTwoWaySql = `update pgrep.route set sweep = false, options = (options - array['function', 'forward']) || $2::jsonb where route_id = $1`;
 
 /** Adds a route in state `copying`; gives its id. */
 export async function insertRoute(session: Session, route: StoredRoute, sweep: boolean): Promise<string> {
   const { rows } = await session.query(
     `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state, sweep, options)
-     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8, '{"copyAnew": true}') returning route_id`,
+     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8, '{"copyAnew": true}' || $9::jsonb) returning route_id`,
     [
       route.tableId,
       route.target,
@@ -32,6 +54,7 @@ export async function insertRoute(session: Session, route: StoredRoute, sweep: b
       JSON.stringify(route.columns),
       route.filter,
       sweep,
+      twoWayOptions(route.twoWay),
     ],
   );
   return String(rows[0]?.['route_id']);
@@ -45,10 +68,13 @@ export async function changeRoute(session: Session, routeId: string, route: Stor
   );
 }
 
-/** Takes a route out of the batches until all its rows have been copied again and what it does not hold was deleted. */
+/**
+ * Takes a route out of the batches until all its rows have been copied again and, if it is one-way, what it does not hold was
+ * deleted. On two-way routes versions decide, and what only the target has is its own.
+ */
 export async function restartRoute(session: Session, routeId: string): Promise<void> {
   await session.query(
-    `update pgrep.route set state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = $1`,
+    `update pgrep.route set state = 'copying', sweep = not options @> '{"twoWay": true}', joined = false, options = options || '{"copyAnew": true}' where route_id = $1`,
     [routeId],
   );
 }

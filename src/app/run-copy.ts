@@ -2,6 +2,7 @@ import { copyRoute } from '../copy/copy-route.ts';
 import { beginTablePosition, forgetForeignPosition, moveFence, readTablePosition } from '../copy/table-position.ts';
 import type { Route } from '../core/route.ts';
 import { loadRoutes } from '../db/route-store.ts';
+import type { Session } from '../db/session.ts';
 import { readOrigin } from '../queue/origin.ts';
 import { LinkSession } from '../replayer/link-session.ts';
 import { withCopyLease, type CopyPlace } from './copy-lease.ts';
@@ -9,6 +10,8 @@ import type { App } from './open.ts';
 import { positionStore } from './position-store.ts';
 import type { CopyProgress } from './results.ts';
 import { announceRoutes, copyBegun, isToCopyAnew, makeLive } from './route-changes.ts';
+import { firstPosition } from './two-way/first-position.ts';
+import { queueAnew } from './two-way/queue-anew.ts';
 
 /** Where a route's copy takes place. */
 export function copyPlace(route: Route): CopyPlace {
@@ -71,15 +74,40 @@ export async function beginPosition(app: App, route: Route, copied: boolean): Pr
   await moveFence(store);
   await forgetForeignPosition(store, await readOrigin(source));
   // Taken after the triggers were committed: what it does not see is in the queue.
-  const { rows } = await source.query('select pg_catalog.pg_current_snapshot()::text as snapshot');
-  await beginTablePosition(store, { routeId: route.id, snapshot: String(rows[0]?.['snapshot']), copied });
+  const snapshot = await (route.twoWay === null ? oneWaySnapshot(source, route) : twoWaySnapshot(source, route));
+  await beginTablePosition(store, { routeId: route.id, snapshot, copied });
   await copyBegun(source, route);
 }
+
+async function oneWaySnapshot(source: Session, route: Route): Promise<string> {
+  await settleArrivals(source, route);
+  const { rows } = await source.query('select pg_catalog.pg_current_snapshot()::text as snapshot');
+  return String(rows[0]?.['snapshot']);
+}
+
+async function twoWaySnapshot(source: Session, route: Route): Promise<string> {
+  if (route.twoWay?.forward === true) await settleArrivals(source, route);
+  const { snapshot, peers } = await firstPosition(source, route);
+  // In the queue before the position is stored: a crash in between repeats both.
+  if (peers) await queueAnew(source, route.tableId, { kind: 'graves' });
+  return snapshot;
+}
+
+/**
+ * Returns when every batch that arrives at the source, and may have been read before this route was announced, has ended. Later
+ * ones know the route and queue what they bring for it; what the earlier ones brought is in the table.
+ */
+async function settleArrivals(source: Session, { tableId }: Route): Promise<void> {
+  await source.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [arrivalLock, tableId]);
+}
+
+// Batches of two-way routes hold it shared, with the table's id, while they look for routes that need what arrives.
+const arrivalLock = 482770018;
 
 async function copyWithLink(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
   const link = { source: route.source, target: route.target };
   await using session = await LinkSession.open(link, app.connections(route));
-  await session.target.prepare([route], signal);
+  await session.prepareCopy(route, signal);
   return await copyRoute(
     session,
     {

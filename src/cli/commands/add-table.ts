@@ -2,7 +2,7 @@ import { addTable } from '../../app/add-table.ts';
 import type { AddTableOptions, AddTableResult } from '../../app/results.ts';
 import { PgrepError } from '../../core/error.ts';
 import { showTable } from '../../core/route.ts';
-import type { Route } from '../../core/route.ts';
+import type { ConflictPolicy, Route } from '../../core/route.ts';
 import type { Command, Context } from '../command.ts';
 import { given } from '../input.ts';
 import type { Input } from '../input.ts';
@@ -11,6 +11,8 @@ import { formatNumber } from '../print/human.ts';
 import { formatSql, printResult, printWarnings } from '../print/result.ts';
 import { formatTable } from '../print/table.ts';
 import { withProgress } from '../progress.ts';
+
+const policies = ['last-write-wins', 'hold', 'function'] as const satisfies readonly ConflictPolicy[];
 
 /** `pgrep add-table`: replicates a table from now on, and copies the rows it has. */
 export const addTableCommand: Command = {
@@ -29,10 +31,21 @@ export const addTableCommand: Command = {
     key: { kind: 'list', value: 'COLUMN,…', describe: 'Columns that identify a row (default: the primary key)' },
     'no-copy': { kind: 'flag', describe: 'Copy nothing: the target already holds the same rows' },
     replace: { kind: 'flag', describe: 'Overwrite rows that the target already holds, delete those the source lacks' },
+    'two-way': { kind: 'flag', describe: 'Write the table at all these nodes: each gets the changes of each other' },
+    policy: { kind: 'text', value: 'POLICY', describe: `Concurrent changes of a row: ${policies.join(', ')}` },
+    'policy-function': { kind: 'text', value: 'FUNCTION', describe: 'SQL function that makes one row of two' },
+    merge: { kind: 'flag', describe: 'Two-way nodes hold different rows already: all shall have all of them' },
+    forward: { kind: 'flag', describe: 'The source passes changes on between the others (star, chain)' },
+    sequences: {
+      kind: 'text',
+      value: 'interleave',
+      describe: 'Give the sequences of each two-way node numbers of its own',
+    },
   },
   examples: [
     'pgrep add-table local.loc_test --to remote,es',
     'pgrep add-table local.loc_test --to remote --as remote.rmt_test --map info=note --where "pk1 > 0"',
+    'pgrep add-table local.loc_test --to remote --as remote.rmt_test --two-way',
   ],
   run: async (input, context) => {
     const options = readOptions(input, context);
@@ -55,6 +68,7 @@ function readOptions(input: Input, context: Context): AddTableOptions {
   }
   const as = input.text('as');
   const map = input.texts('map');
+  const name = input.text('policy-function');
   return {
     table: input.table(),
     to,
@@ -67,8 +81,24 @@ function readOptions(input: Input, context: Context): AddTableOptions {
     ...given('index', input.text('index')),
     copy: !input.flag('no-copy'),
     replace: input.flag('replace'),
+    ...given('twoWay', input.flag('two-way') || undefined),
+    ...given('policy', choice(input, 'policy', policies)),
+    ...given('policyFunction', name === undefined ? undefined : parseTableName(name)),
+    merge: input.flag('merge'),
+    forward: input.flag('forward'),
+    ...given('sequences', choice(input, 'sequences', ['interleave'] as const)),
     dryRun: context.dryRun,
   };
+}
+
+/** The value of an option that takes one of a few words. */
+function choice<Word extends string>(input: Input, option: string, words: readonly Word[]): Word | undefined {
+  const text = input.text(option);
+  const word = words.find((each) => each === text);
+  if (text === undefined || word !== undefined) return word;
+  throw new PgrepError('usage', `--${option} is ${JSON.stringify(text)}.`, {
+    hint: `Write one of: ${words.join(', ')}.`,
+  });
 }
 
 function formatAdded({ routes, initialised }: AddTableResult): string {

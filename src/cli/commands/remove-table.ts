@@ -31,11 +31,13 @@ export const removeTableCommand: Command = {
   },
 };
 
-function formatRemoved({ removed, captureDropped }: RemoveTableResult): string {
+function formatRemoved({ removed, captureDropped, captureDroppedAt }: RemoveTableResult): string {
   const routes = removed.map(
     (route) =>
       `${showTable(route.sourceTable)} is no longer replicated from ${route.source} to ${route.target} ` +
       `(${showTargetTable(route)} keeps its rows).\n`,
   );
-  return `${routes.join('')}${captureDropped ? 'Its triggers and its queue are dropped.\n' : ''}`;
+  if (captureDroppedAt.length === 0) return routes.join('');
+  const onlyHere = captureDropped && captureDroppedAt.length === 1;
+  return `${routes.join('')}Its triggers and its queue are dropped${onlyHere ? '' : ` at ${captureDroppedAt.join(', ')}`}.\n`;
 }
