@@ -35,6 +35,7 @@ export function chunkTable(route: Route, range: KeyRange): ChangedTable {
     sweep: false,
     small: false,
     byHash: false,
+    allLive: route.filter === null,
   };
 }
 

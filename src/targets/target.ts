@@ -118,6 +118,8 @@ export interface ChangedTable {
   readonly keys: string;
   /** A from-item without alias, `(select … from … where …)`: the live rows that belong to the route, all of `route.columns` by source names. */
   readonly rows: string;
+  /** True when each of the keys has its row in `rows`: nothing is to be deleted. Absent: not known. */
+  readonly allLive?: boolean;
   /** True after a TRUNCATE: besides `keys`, everything at the target that has no row in `rows` is to be deleted. */
   readonly sweep: boolean;
   /** True when `keys` gives at most a few thousand keys: plans should then go by index, key by key. */

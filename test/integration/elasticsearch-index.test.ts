@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Route } from '../../src/core/route.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 import { sharedElasticsearch } from '../support/shared-elasticsearch.ts';
 import { ElasticsearchLink } from './elasticsearch-link.ts';
@@ -107,6 +108,37 @@ describe('the index', () => {
     await expect(link.target.prepare([route], link.signal)).rejects.toMatchObject({ code: 'target' });
   });
 
+  test('one that is copied into is refreshed seldom from the second chunk on, and as before when the copy ends', async () => {
+    const route = await link.given('es_copied', 'create table es_copied (id int primary key); insert into es_copied values (1), (2), (3)', { state: 'copying' }); // prettier-ignore
+    await beginCopy('es_copied');
+    await copyChunk(route, { seenRows: 0, copiedRows: 1, copied: false });
+    expect(await refreshInterval('es_copied')).toBeUndefined();
+    await copyChunk(route, { seenRows: 1, copiedRows: 2, copied: false });
+    expect(await refreshInterval('es_copied')).toBe('599s');
+    await copyChunk(route, { seenRows: 2, copiedRows: 3, copied: true });
+    expect(await refreshInterval('es_copied')).toBeUndefined();
+  });
+
+  test('one whose copy was killed is refreshed as before once its route is live', async () => {
+    const route = await link.given('es_killed', 'create table es_killed (id int primary key)', { state: 'copying' });
+    await link.http('PUT', '/es_killed/_settings', { index: { refresh_interval: '599s' } });
+    await link.target.prepare([route], link.signal);
+    expect(await refreshInterval('es_killed')).toBe('599s');
+    await link.target.prepare([{ ...route, state: 'live' }], link.signal);
+    expect(await refreshInterval('es_killed')).toBeUndefined();
+  });
+
+  test('one whose owner said how often it is refreshed is left so', async () => {
+    const route = await link.given('es_owned', 'create table es_owned (id int primary key); insert into es_owned values (1)', { state: 'copying' }); // prettier-ignore
+    await link.http('PUT', '/es_owned/_settings', { index: { refresh_interval: '30s' } });
+    await link.target.prepare([route], link.signal);
+    await beginCopy('es_owned');
+    await copyChunk(route, { seenRows: 0, copiedRows: 1, copied: false });
+    await copyChunk(route, { seenRows: 1, copiedRows: 2, copied: false });
+    await copyChunk(route, { seenRows: 2, copiedRows: 2, copied: true });
+    expect(await refreshInterval('es_owned')).toBe('30s');
+  });
+
   test('a name that Elasticsearch does not take is refused with what to type', async () => {
     await link.state.script('drop table if exists "Es Upper"; create table "Es Upper" (id int primary key)');
     const route = await link.route('Es Upper');
@@ -116,3 +148,27 @@ describe('the index', () => {
     });
   });
 });
+
+async function refreshInterval(index: string): Promise<unknown> {
+  const answer = await link.http('GET', `/${index}/_settings?flat_settings=true`);
+  return (answer[index] as { settings: Record<string, unknown> }).settings['index.refresh_interval'];
+}
+
+/** The table's own position, from nothing copied on. */
+async function beginCopy(table: string): Promise<void> {
+  await link.target.position(link.signal);
+  await link.state.script(`delete from pgrep.table_position; delete from pgrep.route; delete from pgrep.captured_table;
+    insert into pgrep.captured_table (table_id, nsp_name, table_name, key_columns) overriding system value values (1, 'public', '${table}', '{id}');
+    insert into pgrep.route (route_id, table_id, target, target_kind, target_nsp, target_table, columns, state) overriding system value
+      values (1, 1, 'es', 'elasticsearch', '', '${table}', '[]', 'copying');
+    insert into pgrep.table_position (source, target, route_id, snapshot, copied) values ('local', 'es', 1, '10:10:', false)`);
+}
+
+async function copyChunk(
+  route: Route,
+  { seenRows, copiedRows, copied }: { seenRows: number; copiedRows: number; copied: boolean },
+): Promise<void> {
+  const table = { snapshot: '10:10:', lastKey: [String(copiedRows)], copiedRows, copied };
+  const mark = { kind: 'copy', routeId: route.id, table, seenRows } as const;
+  expect(await link.sync([link.changed(route)], mark)).toMatchObject({ committed: true });
+}

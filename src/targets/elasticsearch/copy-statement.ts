@@ -61,7 +61,8 @@ function items(shape: DocumentShape, table: ChangedTable): Items {
   const columns = shape.key.map((part) => part.column);
   const ofRow = shape.key.map((_, i) => `t.r${i}`);
   const rowId = documentIdSql(columns, ofRow);
-  if (table.sweep) return { from: `${rows} ${document}`, live: 't.live', id: rowId, keys: texts(ofRow) };
+  if (table.sweep || table.allLive === true)
+    return { from: `${rows} ${document}`, live: 't.live', id: rowId, keys: texts(ofRow) };
   const ofKey = shape.key.map((_, i) => `c.k${i}`);
   const keyId = documentIdSql(columns, ofKey);
   const on = shape.key.map((_, i) => `t.r${i} = c.k${i}`).join(' and ');

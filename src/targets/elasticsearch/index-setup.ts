@@ -14,12 +14,14 @@ import {
   type FieldMapping,
   type IndexField,
 } from './mapping.ts';
+import { refreshingOf, setRefreshing, type Refreshing } from './refresh.ts';
 import type { SourceStore } from './source-state.ts';
 
 /** What a route writes and where. */
 export interface PreparedRoute {
   readonly destination: Destination;
   readonly shape: DocumentShape;
+  readonly refreshing: Refreshing;
 }
 
 /** What decides on a route's documents. */
@@ -34,12 +36,16 @@ export function indexBodyFor(route: IndexedRoute, table: TableDescription): Fiel
 export async function prepareRoute(
   cluster: Cluster,
   source: SourceStore,
-  route: IndexedRoute,
+  route: IndexedRoute & Pick<Route, 'state'>,
   signal: AbortSignal,
 ): Promise<PreparedRoute> {
   const shape = shapeOf(route, await describeTable(source, route.sourceTable));
-  const destination = await prepareIndex({ cluster, name: route.targetTable.name, fields: fieldsOf(shape), signal });
-  return { destination, shape };
+  const setup = { cluster, name: route.targetTable.name, fields: fieldsOf(shape), signal };
+  const { destination, refreshing } = await prepareIndex(setup);
+  if (refreshing !== 'seldom' || route.state === 'copying') return { destination, shape, refreshing };
+  // A copy ended without putting this right.
+  await setRefreshing(cluster, destination.index, 'default', signal);
+  return { destination, shape, refreshing: 'default' };
 }
 
 function shapeOf(route: IndexedRoute, table: TableDescription): DocumentShape {
@@ -71,7 +77,7 @@ interface ExistingIndex {
     readonly properties?: unknown;
     readonly _meta?: { readonly pgrep?: unknown };
   };
-  readonly settings?: { readonly index?: { readonly gc_deletes?: string } };
+  readonly settings?: { readonly index?: { readonly gc_deletes?: string; readonly refresh_interval?: string } };
 }
 
 /** One index at one cluster, and what shall be written to it. */
@@ -83,14 +89,14 @@ interface Setup {
   readonly signal: AbortSignal;
 }
 
-async function prepareIndex(setup: Setup): Promise<Destination> {
+async function prepareIndex(setup: Setup): Promise<Pick<PreparedRoute, 'destination' | 'refreshing'>> {
   const { cluster, name, fields, signal } = setup;
   const path = `/${encodeURIComponent(name)}`;
   for (;;) {
     const answer = await cluster.request({ method: 'GET', path }, signal);
     if (answer.status !== 404) return adoptIndex(setup, expectJson(cluster.node, answer));
     const created = await cluster.request({ method: 'PUT', path, json: createIndexBody(name, fields) }, signal);
-    if (created.status === 200) return { index: name, alias: writeAlias(name) };
+    if (created.status === 200) return { destination: { index: name, alias: writeAlias(name) }, refreshing: 'default' };
     // Someone else was quicker: look at what they made.
     if (errorType(created) === 'resource_already_exists_exception') continue;
     if (created.status !== 400) expectJson(cluster.node, created);
@@ -101,8 +107,11 @@ async function prepareIndex(setup: Setup): Promise<Destination> {
   }
 }
 
-async function adoptIndex(setup: Setup, found: Readonly<Record<string, unknown>>): Promise<Destination> {
-  const { cluster, name, signal } = setup;
+async function adoptIndex(
+  setup: Setup,
+  found: Readonly<Record<string, unknown>>,
+): Promise<Pick<PreparedRoute, 'destination' | 'refreshing'>> {
+  const { cluster, name } = setup;
   const [[index, state] = ['', {}], ...others] = Object.entries(found) as [string, ExistingIndex][];
   if (others.length > 0 || index === '') {
     const count = index === '' ? 0 : others.length + 1;
@@ -116,16 +125,23 @@ async function adoptIndex(setup: Setup, found: Readonly<Record<string, unknown>>
   }
   await checkMapping({ ...setup, name: index }, state);
   await rememberDeletes({ ...setup, name: index }, state);
+  const refreshing = refreshingOf(state.settings?.index?.refresh_interval);
   // The route names an alias: that is what is written through.
-  if (index !== name) return { index, alias: name };
+  const alias = index === name ? await aliasOf(setup, state) : name;
+  // How another's index is refreshed is not pgrep's to say.
+  return { destination: { index, alias }, refreshing: state.mappings?._meta?.pgrep === true ? refreshing : 'own' };
+}
+
+/** The write alias of an index, made where it is missing; null: the login may not make it. */
+async function aliasOf({ cluster, name, signal }: Setup, state: ExistingIndex): Promise<string | null> {
   const alias = writeAlias(name);
-  if (state.aliases?.[alias] !== undefined) return { index, alias };
+  if (state.aliases?.[alias] !== undefined) return alias;
   const path = `/${encodeURIComponent(name)}/_alias/${encodeURIComponent(alias)}`;
   const added = await cluster.request({ method: 'PUT', path }, signal);
   // Who may not make aliases may not make indices either, so no index can come into being by mistake.
-  if (added.status === 403) return { index, alias: null };
+  if (added.status === 403) return null;
   expectJson(cluster.node, added);
-  return { index, alias };
+  return alias;
 }
 
 /** Refuses an index that would refuse the documents; adds new fields to one that pgrep made itself. */

@@ -9,6 +9,7 @@ import { Cluster, type ElasticsearchAddress } from './cluster.ts';
 import { documentsCopy } from './copy-statement.ts';
 import { prepareRoute, type PreparedRoute } from './index-setup.ts';
 import { holdRefused } from './refused-rows.ts';
+import { setRefreshing } from './refresh.ts';
 import { buildOf, commitMark, isFenceStanding, raiseBuild, readPosition, type SourceStore } from './source-state.ts';
 import { sweepOlder } from './sweep.ts';
 
@@ -41,7 +42,7 @@ class ElasticsearchTarget implements Target {
   readonly #options: ElasticsearchTargetOptions;
   readonly #cluster: Cluster;
   readonly #sender: BulkSender;
-  #prepared: ReadonlyMap<string, PreparedRoute> = new Map();
+  #prepared = new Map<string, PreparedRoute>();
   #raised = false;
 
   constructor(options: ElasticsearchTargetOptions) {
@@ -75,6 +76,7 @@ class ElasticsearchTarget implements Target {
   async apply(batch: Batch, signal: AbortSignal): Promise<Applied> {
     const build = buildOf(batch);
     const fence = new FenceWatch(this.#options, batch);
+    await this.#refreshSeldom(batch, signal);
     let keys = 0;
     let held = 0;
     for (const table of batch.tables) {
@@ -90,6 +92,7 @@ class ElasticsearchTarget implements Target {
       }
       if (fence.lost) return { committed: false, keys: 0, held: 0 };
     }
+    await this.#refreshAgain(batch, signal);
     signal.throwIfAborted();
     const committed = await commitMark(this.#options.source, this.#options.link, batch);
     return committed ? { committed, keys, held } : { committed, keys: 0, held: 0 };
@@ -97,6 +100,29 @@ class ElasticsearchTarget implements Target {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#cluster[Symbol.asyncDispose]();
+  }
+
+  /**
+   * While a table is copied for the first time nobody searches for what is not there as a whole: from the second chunk on the index is
+   * refreshed seldom. Not where the copy is a repeated one, whose index is in use.
+   */
+  async #refreshSeldom({ mark, tables }: Batch, signal: AbortSignal): Promise<void> {
+    if (mark.kind !== 'copy' || mark.table.copied || mark.seenRows === 0) return;
+    for (const { route } of tables) {
+      if (!route.sweep && this.#preparedFor(route).refreshing === 'default') await this.#setRefreshing(route.id, 'seldom', signal); // prettier-ignore
+    }
+  }
+
+  async #refreshAgain({ mark }: Batch, signal: AbortSignal): Promise<void> {
+    if (mark.kind !== 'copy' || !mark.table.copied) return;
+    if (this.#prepared.get(mark.routeId)?.refreshing === 'seldom') await this.#setRefreshing(mark.routeId, 'default', signal); // prettier-ignore
+  }
+
+  async #setRefreshing(routeId: string, refreshing: 'default' | 'seldom', signal: AbortSignal): Promise<void> {
+    const prepared = this.#prepared.get(routeId);
+    if (prepared === undefined) return;
+    await setRefreshing(this.#cluster, prepared.destination.index, refreshing, signal);
+    this.#prepared.set(routeId, { ...prepared, refreshing });
   }
 
   #preparedFor(route: Route): PreparedRoute {
