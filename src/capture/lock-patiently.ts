@@ -58,7 +58,8 @@ async function inTransaction<T>(db: CaptureDatabase, lockTimeoutMs: number, work
 // 55P03 lock_not_available (lock_timeout), 40P01 deadlock_detected: both pass by themselves.
 const lockStates: ReadonlySet<string> = new Set(['55P03', '40P01']);
 
-function isLockFailure(error: unknown): boolean {
+/** True when a lock could not be had in time, or only by ending a deadlock. */
+export function isLockFailure(error: unknown): boolean {
   if (lockStates.has(sqlState(error))) return true;
   return error instanceof Error && error.cause !== undefined && isLockFailure(error.cause);
 }
