@@ -9,6 +9,7 @@ import { removeTableCommand } from './remove-table.ts';
 import { retryErrorsCommand } from './retry-errors.ts';
 import { run } from './run.ts';
 import { statusCommand } from './status.ts';
+import { torture } from './torture.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { wait } from './wait.ts';
 
@@ -30,5 +31,6 @@ export const commands: readonly Command[] = [
   conflictsRestore,
   configShow,
   configCheck,
+  torture,
   uninstallCommand,
 ];

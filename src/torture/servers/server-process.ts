@@ -17,9 +17,11 @@ export interface LaunchOptions {
   readonly orphan: { readonly signal: 'QUIT' | 'KILL'; readonly group: boolean };
   /** True: the server outlives this process. */
   readonly outlive?: boolean;
+  /** True: it runs as we do, not as the ordinary user. */
+  readonly asOurselves?: boolean;
 }
 
-/** A server that runs as the ordinary user, in a process group of its own. */
+/** A server in a process group of its own. */
 export class ServerProcess {
   readonly pid: number;
   private readonly child: ChildProcess;
@@ -38,7 +40,7 @@ export class ServerProcess {
       env: { PATH: process.env['PATH'], LANG: 'C', ...options.env },
       stdio: ['ignore', log, log],
       detached: true,
-      ...ordinaryUser(),
+      ...(options.asOurselves ? {} : ordinaryUser()),
     });
     closeSync(log);
     child.on('error', () => undefined);

@@ -28,13 +28,13 @@ export function drawTransaction(random: Random, keys: KeyRange): Transaction {
   if (random.chance(1 / 700)) return { operations: [truncate], holdMs: 0, pauseMs: random.between(5, 60) };
   const length = random.weighted([[6, 1], [3, 2], [2, random.between(3, 5)], [0.5, random.between(6, 15)]]); // prettier-ignore
   const operations = Array.from({ length }, () => random.weighted(choices)(random, keys)).flat();
-  const holdMs = random.weighted([[30, 0], [4, random.between(5, 200)], [1, random.between(500, 4000)]]); // prettier-ignore
-  return { operations, holdMs, pauseMs: random.between(2, 60) };
+  const holdMs = random.weighted([[60, 0], [6, random.between(5, 200)], [1, random.between(500, 4000)]]); // prettier-ignore
+  return { operations, holdMs, pauseMs: random.between(2, 30) };
 }
 
 /** The keys of the rows that are there before replication begins: all but the hot ones. */
 export function initialRows(keys: KeyRange): Operation {
-  return operation('initial', `insert into torture.parent (id, note) select g, 'initial' from generate_series($1::integer, $2) g`, [keys.hot + 1, keys.all]); // prettier-ignore
+  return operation('initial', `insert into torture.parent (id, tag, note) select g, 'initial ' || g, 'initial' from generate_series($1::integer, $2) g`, [keys.hot + 1, keys.all]); // prettier-ignore
 }
 
 type Draw = (random: Random, keys: KeyRange) => readonly Operation[];

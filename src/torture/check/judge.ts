@@ -1,0 +1,100 @@
+import { differencesOf } from './equal.ts';
+import { discardedOf, unrecordedOf } from './discarded.ts';
+import { historiesOf, type Commit, type KeyHistory, type RecordedConflict } from './history.ts';
+import type { Kept } from './read-node.ts';
+import type { RowsByNode } from './settle.ts';
+import { endsRight } from './winner.ts';
+
+/** All that is known when a run has ended. */
+export interface Evidence {
+  readonly rows: RowsByNode;
+  /** Links that had not brought everything when the time for it was over; null: none. */
+  readonly behind: string | null;
+  readonly kept: readonly Kept[];
+  readonly log: readonly Commit[];
+  readonly conflicts: readonly RecordedConflict[];
+  /** Replayers that ended by themselves. */
+  readonly ended: readonly string[];
+}
+
+/** Something that must not be. */
+export interface Finding {
+  readonly check: 'drained' | 'equal' | 'held' | 'winner' | 'recorded' | 'emptied' | 'replayer';
+  readonly message: string;
+  /** The key in question, where there is one. */
+  readonly at: { readonly table: string; readonly key: string } | null;
+}
+
+/** The verdict, with how much there was to judge. */
+export interface Judgement {
+  readonly findings: readonly Finding[];
+  readonly keys: number;
+  readonly versions: number;
+  readonly conflicts: number;
+  /** Versions that lost to a concurrent one, as far as the log can tell. */
+  readonly discarded: number;
+}
+
+/** Judges a run. Pure. */
+export function judge(evidence: Evidence): Judgement {
+  const { rows, log, conflicts, ended } = evidence;
+  const [first = []] = rows.values();
+  const tags = new Map(first.map(({ table, key, tag }) => [`${table} ${key}`, tag]));
+  const conflictsByKey = grouped(conflicts);
+  const judged = historiesOf(log, first).map((history) => {
+    const name = `${history.table} ${history.key}`;
+    return judgeKey(history, tags.get(name) ?? null, conflictsByKey.get(name) ?? []);
+  });
+  return {
+    findings: [
+      ...ended.map((name) => ({ check: 'replayer' as const, message: `Replayer ${name} ended by itself; see its log.`, at: null })), // prettier-ignore
+      ...judgeRest(evidence),
+      ...differencesOf(rows).map(({ table, key, rows: found }) => ({ check: 'equal' as const, message: [...found].map(([node, row]) => `${node}: ${row ?? 'nothing'}`).join('; '), at: { table, key } })), // prettier-ignore
+      ...judged.flatMap(({ findings }) => findings),
+    ],
+    keys: judged.length,
+    versions: log.length,
+    conflicts: conflicts.length,
+    discarded: judged.reduce((sum, { discarded }) => sum + discarded, 0),
+  };
+}
+
+function judgeKey(
+  history: KeyHistory,
+  tag: string | null,
+  conflicts: readonly RecordedConflict[],
+): { readonly findings: readonly Finding[]; readonly discarded: number } {
+  const { table, key, commits } = history;
+  const at = { table, key };
+  const highest = commits.filter(({ lost }) => !lost).at(-1);
+  const wrong: Finding = { check: 'winner', message: `The key ended with ${show(tag)}, but the highest version, ${String(highest?.version)} of node ${String(highest?.node)}, is ${show(highest?.tag ?? null)}.`, at }; // prettier-ignore
+  const discarded = discardedOf(history, tag);
+  const unrecorded = unrecordedOf(discarded, conflicts).map((commit): Finding => ({ check: 'recorded', message: `Version ${commit.version} of node ${commit.node}, ${show(commit.tag)}, lost to a concurrent one and is in no conflict.`, at })); // prettier-ignore
+  return { findings: [...(endsRight(history, tag) ? [] : [wrong]), ...unrecorded], discarded: discarded.length };
+}
+
+function judgeRest({ behind, kept }: Evidence): readonly Finding[] {
+  const late: Finding = { check: 'drained', message: `These links did not bring everything in time: ${String(behind)}.`, at: null }; // prettier-ignore
+  const left = kept.flatMap(({ node, queued, versions, held }): readonly Finding[] => [
+    ...(held > 0
+      ? [{ check: 'held' as const, message: `Node ${node} holds ${held} rows in sync_err_rec.`, at: null }]
+      : []),
+    ...(queued + versions > 0 ? [{ check: 'emptied' as const, message: `Node ${node} keeps ${queued} queue rows and ${versions} row versions, though all is quiet.`, at: null }] : []), // prettier-ignore
+  ]);
+  return [...(behind === null ? [] : [late]), ...left];
+}
+
+function show(tag: string | null): string {
+  return tag === null ? 'absence' : `row ${tag}`;
+}
+
+function grouped(conflicts: readonly RecordedConflict[]): ReadonlyMap<string, readonly RecordedConflict[]> {
+  const byKey = new Map<string, RecordedConflict[]>();
+  for (const conflict of conflicts) {
+    const name = `${conflict.table} ${conflict.key}`;
+    const list = byKey.get(name);
+    if (list === undefined) byKey.set(name, [conflict]);
+    else list.push(conflict);
+  }
+  return byKey;
+}
