@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
-import { Client, errors, type ClientOptions } from '@elastic/elasticsearch';
+import type { Client, ClientOptions } from '@elastic/elasticsearch';
 import { PgrepError } from '../../core/error.ts';
 
 /** Where an Elasticsearch cluster is and how to log in: `apiKey`, or `username` and `password`, or neither. */
@@ -43,12 +43,13 @@ const defaultTimeoutMs = 30_000;
 export class Cluster implements AsyncDisposable {
   /** The node's name in the configuration, for messages. */
   readonly node: string;
-  readonly #client: Client;
+  readonly #options: ClientOptions;
+  #opened: Promise<Client> | undefined;
 
   /** Does not connect. Throws `config` when the CA file cannot be read. */
   constructor(node: string, address: ElasticsearchAddress) {
     this.node = node;
-    this.#client = new Client(clientOptions(node, address));
+    this.#options = clientOptions(node, address);
   }
 
   /**
@@ -57,8 +58,9 @@ export class Cluster implements AsyncDisposable {
    */
   async request(request: ClusterRequest, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted();
+    const client = await this.#client();
     try {
-      const answer = await this.#client.transport.request<Readable>(
+      const answer = await client.transport.request<Readable>(
         {
           method: request.method,
           path: request.path,
@@ -82,11 +84,17 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client.close();
+    await (await this.#opened)?.close();
+  }
+
+  // Loading the client takes 0.16 s, which commands that send nothing should not pay.
+  #client(): Promise<Client> {
+    this.#opened ??= import('@elastic/elasticsearch').then((module) => new module.Client(this.#options));
+    return this.#opened;
   }
 
   #failure(error: unknown): PgrepError {
-    if (error instanceof errors.ProductNotSupportedError) {
+    if (error instanceof Error && error.name === 'ProductNotSupportedError') {
       return new PgrepError('config', `What answers at the URL of node ${this.node} is not Elasticsearch.`, {
         hint: `Check nodes.${this.node}.elasticsearch in the configuration.`,
         cause: error,
