@@ -18,7 +18,7 @@ export interface Options {
 }
 
 const workloadNames: readonly WorkloadName[] = ['W1', 'W2', 'W3', 'W4', 'W5', 'W6', 'ES-copy', 'ES-W1', 'ES-W5'];
-const contenderNames: readonly ContenderName[] = ['none', 'native', 'dblink', 'pgrep', 'bulk loop'];
+const contenderNames: readonly ContenderName[] = ['none', 'native', 'dblink', 'pgrep', 'pgrep two-way', 'bulk loop'];
 
 export const usage = `npm run bench -- [options]
   --only W1,ES-copy         workloads to try: ${workloadNames.join(', ')} (default all)

@@ -3,7 +3,7 @@ import type { Replica } from './replica.ts';
 
 /** The words of the benchmark: a workload is tried with each contender; one such try is a trial and gives figures. */
 
-export type ContenderName = 'none' | 'native' | 'dblink' | 'pgrep' | 'bulk loop';
+export type ContenderName = 'none' | 'native' | 'dblink' | 'pgrep' | 'pgrep two-way' | 'bulk loop';
 
 export type WorkloadName = 'W1' | 'W2' | 'W3' | 'W4' | 'W5' | 'W6' | 'ES-copy' | 'ES-W1' | 'ES-W5';
 

@@ -6,18 +6,23 @@ import { timed } from '../until.ts';
 import { PgrepCli } from './pgrep-cli.ts';
 
 /** pgrep as a user runs it: the built command line, and `pgrep run` as a process of its own. */
-export const pgrep: Contender = {
-  name: 'pgrep',
+export const pgrep: Contender = { name: 'pgrep', follows: true, bulkShare: 1, attach: (place) => attach(place, []) };
+
+/** The same with a table that may be written at both nodes: rows carry versions. */
+export const pgrepTwoWay: Contender = {
+  name: 'pgrep two-way',
   follows: true,
   bulkShare: 1,
-  async attach(place: Place): Promise<Attached> {
-    const cli = await PgrepCli.at(place);
-    await cli.command('init');
-    await cli.command('add-table', 'bench.item', '--to', 'target', '--no-copy', ...indexOption(place, ''));
-    const daemon = cli.daemon();
-    return { usage: () => daemon.usage(), [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() };
-  },
+  attach: (place) => attach(place, ['--two-way']),
 };
+
+async function attach(place: Place, options: readonly string[]): Promise<Attached> {
+  const cli = await PgrepCli.at(place);
+  await cli.command('init');
+  await cli.command('add-table', 'bench.item', '--to', 'target', '--no-copy', ...options, ...indexOption(place, ''));
+  const daemon = cli.daemon();
+  return { usage: () => daemon.usage(), [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() };
+}
 
 /**
  * pgrep's copy of existing rows by `add-table`; no daemon runs. `commandMs` is the whole process; `copyMs` is what it takes

@@ -2,7 +2,7 @@ import { bulkLoop } from '../contenders/bulk-loop.ts';
 import { dblink } from '../contenders/dblink.ts';
 import { native } from '../contenders/native.ts';
 import { none } from '../contenders/none.ts';
-import { pgrep, pgrepCopy } from '../contenders/pgrep.ts';
+import { pgrep, pgrepCopy, pgrepTwoWay } from '../contenders/pgrep.ts';
 import type { Workload } from '../trial.ts';
 import { bulkInsert, bulkRows, bulkUpdate } from './bulk-statement.ts';
 import { indexCopy } from './index-copy.ts';
@@ -13,8 +13,8 @@ import { targetDown } from './target-down.ts';
 
 const postgres = { target: 'postgres', preloadRows: () => 0, preloadTarget: true } as const;
 const elasticsearch = { target: 'elasticsearch', preloadRows: () => 0, preloadTarget: false } as const;
-const everyone = [none, native, dblink, pgrep];
-const followers = [native, dblink, pgrep];
+const everyone = [none, native, dblink, pgrep, pgrepTwoWay];
+const followers = [native, dblink, pgrep, pgrepTwoWay];
 
 /** Every workload, in the order in which they are tried and shown. */
 export const workloads: readonly Workload[] = [

@@ -1,36 +1,26 @@
-import { ident } from '../db/quote.ts';
-import type { TwoWay } from '../core/route.ts';
-import { queueWithKeys, sameKeySql, stampSql, unfoldedCondition, unfoldedSql } from '../versions/version-sql.ts';
+import { ident, literal } from '../db/quote.ts';
+import { changedFunction } from '../versions/changed-sql.ts';
+import { sameKeySql, unfoldedSql } from '../versions/version-sql.ts';
 import type { VersionedTable } from '../versions/versioned-table.ts';
 
-/** What a two-way route may send: `self` and `target` are node ids. */
-export interface Sendable {
-  readonly self: number;
-  readonly target: number;
-  readonly twoWay: TwoWay;
-}
-
-/** Conditions on queue rows (alias `q`): `unseen` by the position, and of these the ones that the batch takes. */
+/** Which part of a two-way route's queue a batch takes. */
 export interface QueueExtent {
-  readonly unseen: string;
-  readonly taken: string;
+  /** What the target has seen, a `pg_snapshot` as text. */
+  readonly seen: string;
+  /** Transactions from here on wait for a later batch (xid8 as text); null: none do. */
+  readonly cutoff: string | null;
+  /** Node id of the target where what arrived from others is sent on to it, too; else null. */
+  readonly forwardsTo: number | null;
 }
 
 /**
- * The distinct keys of a two-way route that a batch takes, named as the table's key columns, with what
- * tells their version: `pgrep_stamp` (version and transaction of the newest local change, a bigint[]; null: none is left in
- * the queue) and `pgrep_inserted`. What arrived from the target itself does not go back; what arrived from others goes on only if the
- * route forwards. Versions count all that is visible, also beyond the batch: the row is read as it is now.
+ * The distinct keys of a two-way route that a batch takes, named as the table's key columns, with what tells their version:
+ * `pgrep_stamp` (version and transaction of the newest local change, a bigint[]; null: none is left in the queue) and `pgrep_inserted`.
  */
-export function stampedQueuedKeys(table: VersionedTable, extent: QueueExtent, sendable: Sendable): string {
-  const { self, target, twoWay } = sendable;
-  const forwarded = twoWay.forward ? `q.from_node <> ${target}` : `q.from_node = ${self}`;
-  return `select ${named(table, 'k')},
-  pg_catalog.max(${stampSql}) filter (where q.from_node is null) as pgrep_stamp, coalesce(pg_catalog.bool_or(q.inserted) filter (where q.from_node is null), false) as pgrep_inserted
-from ${queueWithKeys(table)}
-where ((${extent.unseen}) or ${unfoldedCondition(table.tableId)}) and not q.truncated
-group by ${table.key.map(({ name }) => `k.${name}`).join(', ')}
-having pg_catalog.bool_or(${extent.taken} and (q.from_node is null or ${forwarded}))`;
+export function stampedQueuedKeys(table: VersionedTable, { seen, cutoff, forwardsTo }: QueueExtent): string {
+  const before = cutoff === null ? 'null' : literal(cutoff);
+  return `select ${named(table, 'q')}, q.stamp as pgrep_stamp, q.was_inserted as pgrep_inserted
+from ${changedFunction(table.tableId)}(${literal(seen)}, ${before}, ${forwardsTo ?? 'null'}::smallint) q`;
 }
 
 /** The same for keys that a query names (a retry, a chunk of a copy). */

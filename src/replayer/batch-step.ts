@@ -149,7 +149,7 @@ async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable
       small: scope.small,
       byHash: !scope.small && (await isMuchOf(scope, route)),
     };
-    const extent = { unseen: unseenCondition(snapshot, null), taken: condition };
+    const extent = { seen: snapshot, cutoff: scope.extent.cutoff };
     const { versions } = scope.session;
     tables.push(versions === null ? table : await versions.queued(table, extent, (sql) => scope.view.query(sql)));
   }

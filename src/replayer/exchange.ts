@@ -2,12 +2,12 @@ import { PgrepError } from '../core/error.ts';
 import type { Link, Route } from '../core/route.ts';
 import type { Session } from '../db/session.ts';
 import type { Arrived } from '../queue/peek.ts';
-import { stampedNamedKeys, stampedQueuedKeys, type QueueExtent, type Sendable } from '../queue/stamped-keys.ts';
+import { stampedNamedKeys, stampedQueuedKeys, type QueueExtent } from '../queue/stamped-keys.ts';
 import type { ChangedTable, Exchange } from '../targets/target.ts';
 import { foldFunction } from '../versions/fold-sql.ts';
 import { describeVersioned } from '../versions/install-versions.ts';
 import { readSeen, seenSql } from '../versions/seen.ts';
-import { floorSql } from '../versions/version-sql.ts';
+import { floorFunction } from '../versions/changed-sql.ts';
 import type { VersionedTable } from '../versions/versioned-table.ts';
 
 type RunQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
@@ -62,26 +62,25 @@ export class LinkVersions {
   }
 
   /** A changed table whose keys come from the queue. One-way tables stay as they are. */
-  async queued(table: ChangedTable, extent: QueueExtent, query: RunQuery): Promise<ChangedTable> {
+  async queued(table: ChangedTable, extent: Omit<QueueExtent, 'forwardsTo'>, query: RunQuery): Promise<ChangedTable> {
     const versioned = this.#versioned(table);
     if (versioned === null) return table;
-    const sendable: Sendable = { self: this.#self, target: this.#target, twoWay: versioned.twoWay };
-    const floor = table.sweep ? await readFloor(versioned.table, query) : null;
-    const keys = stampedQueuedKeys(versioned.table, extent, sendable);
-    return { ...table, keys, sweep: false, versions: { table: versioned.table, floor } };
+    const floor = table.sweep ? await readFloor(versioned, query) : null;
+    const forwardsTo = table.route.twoWay?.forward === true ? this.#target : null;
+    const keys = stampedQueuedKeys(versioned, { ...extent, forwardsTo });
+    return { ...table, keys, sweep: false, versions: { table: versioned, floor } };
   }
 
   /** A changed table whose keys a query names. One-way tables stay as they are. */
   named(table: ChangedTable): ChangedTable {
     const versioned = this.#versioned(table);
     if (versioned === null) return table;
-    const keys = stampedNamedKeys(versioned.table, table.keys);
-    return { ...table, keys, sweep: false, versions: { table: versioned.table, floor: null } };
+    const keys = stampedNamedKeys(versioned, table.keys);
+    return { ...table, keys, sweep: false, versions: { table: versioned, floor: null } };
   }
 
-  #versioned({ route }: ChangedTable): { table: VersionedTable; twoWay: Sendable['twoWay'] } | null {
-    const table = this.#tables.get(route.tableId);
-    return table === undefined || route.twoWay === null ? null : { table, twoWay: route.twoWay };
+  #versioned({ route }: ChangedTable): VersionedTable | null {
+    return route.twoWay === null ? null : (this.#tables.get(route.tableId) ?? null);
   }
 }
 
@@ -89,7 +88,9 @@ export class LinkVersions {
 const foldKeys = 2_000;
 
 async function readFloor(table: VersionedTable, query: RunQuery): Promise<{ version: string; xid: string }> {
-  const rows = await query(`select f.stamp[1]::text as version, f.stamp[2]::text as xid from (${floorSql(table)}) f`);
+  const rows = await query(
+    `select f.stamp[1]::text as version, f.stamp[2]::text as xid from (select ${floorFunction(table.tableId)}() as stamp) f`,
+  );
   return { version: String(rows[0]?.['version']), xid: String(rows[0]?.['xid']) };
 }
 

@@ -115,8 +115,7 @@ export class LinkLoop {
   async #batch(found: { peek: Peek; build: string | null }, signal: AbortSignal): Promise<void> {
     const state = this.#state;
     const begun = monotonicMs();
-    // Batches of two-way routes are always flushed.
-    const durable = isFlushDue(begun, state.lastFlushMs) || this.#session.versions !== null;
+    const durable = isFlushDue(begun, state.lastFlushMs);
     const outcome = await applyBatch(
       this.#session,
       found,

@@ -1,3 +1,4 @@
+import { changedFunction, changedFunctionSql, floorFunction, floorFunctionSql } from './changed-sql.ts';
 import { foldFunction, foldFunctionSql } from './fold-sql.ts';
 import { pruneFunction, pruneFunctionSql } from './prune-sql.ts';
 import { describeVersionedSql, readVersioned, sidecarName, type VersionedTable } from './versioned-table.ts';
@@ -43,7 +44,8 @@ ${columns},
 
 /** Ends the keeping of versions; harmless where there are none. */
 export async function dropVersions(db: VersionsDatabase, tableId: string): Promise<void> {
-  await db.query(`drop function if exists ${foldFunction(tableId)}(integer), ${pruneFunction(tableId)}()`);
+  const functions = [`${foldFunction(tableId)}(integer)`, `${pruneFunction(tableId)}()`, `${changedFunction(tableId)}(pg_snapshot, xid8, smallint)`, `${floorFunction(tableId)}()`]; // prettier-ignore
+  await db.query(`drop function if exists ${functions.join(', ')}`);
   await db.query(`drop table if exists ${sidecarName(tableId)}`);
   await db.query('delete from pgrep.versioned_table where table_id = $1', [tableId]);
 }
@@ -64,6 +66,8 @@ function functions(table: VersionedTable): readonly { readonly name: string; rea
   return [
     { name: `${foldFunction(table.tableId)}(integer)`, sql: foldFunctionSql(table) },
     { name: `${pruneFunction(table.tableId)}()`, sql: pruneFunctionSql(table) },
+    { name: `${changedFunction(table.tableId)}(pg_snapshot, xid8, smallint)`, sql: changedFunctionSql(table) },
+    { name: `${floorFunction(table.tableId)}()`, sql: floorFunctionSql(table) },
   ];
 }
 

@@ -1,6 +1,7 @@
 import type { ConflictPolicy } from '../../../core/route.ts';
 import { ident, literal, tableIdent } from '../../../db/quote.ts';
-import { floorSql, nextVersionSql, selfSql, unfoldedSql } from '../../../versions/version-sql.ts';
+import { floorFunction } from '../../../versions/changed-sql.ts';
+import { nextVersionSql, selfSql, unfoldedSql } from '../../../versions/version-sql.ts';
 import { sidecarName } from '../../../versions/versioned-table.ts';
 import { differs, sameKey, stagedValue, stageName, stageType } from '../apply-sql.ts';
 import type { TargetColumn } from '../target-table.ts';
@@ -52,7 +53,7 @@ known as materialized (
     case when ${there(table)} and u.stamp is not null then greatest(case when rv.dead then rv.version end,
       case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
   from ${stageName(table)} s
-  cross join (select (${floorSql(table.versioned)}) as stamp, ${selfSql} as self) f
+  cross join (select ${floorFunction(table.versioned.tableId)}() as stamp, ${selfSql} as self offset 0) f
   ${lookUp(small, sidecarName(table.versioned.tableId), 'rv', stagedKeyIs(table, 'rv'))}
   left join unfolded u on ${stagedKeyIs(table, 'u')}
   ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}

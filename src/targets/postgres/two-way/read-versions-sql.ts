@@ -1,5 +1,6 @@
 import { ident } from '../../../db/quote.ts';
-import { floorSql, selfSql } from '../../../versions/version-sql.ts';
+import { floorFunction } from '../../../versions/changed-sql.ts';
+import { selfSql } from '../../../versions/version-sql.ts';
 import { sidecarName, type VersionedTable } from '../../../versions/versioned-table.ts';
 
 /** Columns that a stage has beside the row's: `merged` and `swept` are set at the target. */
@@ -25,7 +26,7 @@ export function readVersionsSql(
   return {
     columns: `${version}, case ${version} when c.pgrep_stamp[1] then c.pgrep_stamp[2] when rv.version then rv.xid when pgrep_f.stamp[1] then pgrep_f.stamp[2] else 0 end,
   c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false)`,
-    joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select (${floorSql(table)}) as stamp, ${selfSql} as self) pgrep_f`,
+    joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select ${floorFunction(table.tableId)}() as stamp, ${selfSql} as self offset 0) pgrep_f`,
     where: `not (${live} and coalesce(${grave} > c.pgrep_stamp[1], false))`,
   };
 }

@@ -67,14 +67,15 @@ export class TwoWayBatch {
     const settle = this.#settleStatements();
     const all = [...this.#lockStatements(), ...this.#judgeStatements(true), ...statements.merges, ...settle];
     const prepares = statements.small ? prepared.prepares(all) : [];
-    await connection.script([...prepares, 'savepoint pgrep_judged'].join(';\n'));
+    let begin: readonly string[] = [...prepares, 'savepoint pgrep_judged'];
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return { committed: true, keys: null, held: await this.#attempt(statements, settle) };
+        return { committed: true, keys: null, held: await this.#attempt(begin, statements, settle) };
       } catch (error) {
         if (connection.closed || !inTheWay.has(sqlState(error))) throw error;
         if (attempt >= attempts) return await this.#giveUp(error);
         await connection.script('rollback to savepoint pgrep_judged');
+        begin = [];
         await pause(backoffMs(attempt, { baseMs: 10, capMs: 200 }), new AbortController().signal);
       }
     }
@@ -105,10 +106,14 @@ export class TwoWayBatch {
     }
   }
 
-  async #attempt({ merges, empty, small }: ApplyStatements, settle: readonly string[]): Promise<number> {
+  async #attempt(
+    begin: readonly string[],
+    { merges, empty, small }: ApplyStatements,
+    settle: readonly string[],
+  ): Promise<number> {
     const { connection, prepared } = this.#parts;
     const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
-    const judge = [...this.#preludes(), ...run(this.#lockStatements()), ...(small ? joins('on') : byCost), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
+    const judge = [...begin, ...this.#preludes(), ...run(this.#lockStatements()), ...(small ? joins('on') : byCost), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
     const rest = [...run([...merges, ...settle]), this.#remember(), ...empty, 'commit'];
     if (!this.#mayHold()) {
       await connection.script([...judge, ...rest].join(';\n'));

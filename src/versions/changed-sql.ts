@@ -1,0 +1,55 @@
+import { queueWithKeys, stampSql, floorSql } from './version-sql.ts';
+import type { VersionedTable } from './versioned-table.ts';
+
+/** `pgrep.changed_7`, see `changedFunctionSql`. */
+export function changedFunction(tableId: string): string {
+  return `pgrep.changed_${tableId}`;
+}
+
+/** `pgrep.floor_7`: gives the table's truncate floor, a bigint[] of version and transaction. */
+export function floorFunction(tableId: string): string {
+  return `pgrep.floor_${tableId}`;
+}
+
+/** DDL of `floorFunction`. */
+export function floorFunctionSql(table: VersionedTable): string {
+  return `create or replace function ${floorFunction(table.tableId)}() returns bigint[] language plpgsql stable as $pgrep$
+begin
+  return (${floorSql(table)});
+end
+$pgrep$`;
+}
+
+/**
+ * DDL of the function that gives the distinct keys that a two-way route has to send: those in the queue that `seen` has not seen, of
+ * transactions before `cutoff` (null: all). With each goes what tells its version: `stamp`, version and transaction of the
+ * newest local change, also of those that are taken later, since the row is read as it is now (null: none is left in the
+ * queue), and `was_inserted`. What arrived from others goes on only to where it did not come from, and only with `forwards_to`, the
+ * target's node id. A function, because PostgreSQL would plan the query anew for each COPY: some ms for a single row.
+ */
+export function changedFunctionSql(table: VersionedTable): string {
+  const { tableId } = table;
+  const keys = table.key.map(({ name }) => `k.${name}`).join(', ');
+  const returned = table.key.map(({ name, type }) => `${name} ${type.replace(/ collate .*$/, '')}`).join(', ');
+  return `create or replace function ${changedFunction(tableId)}(seen pg_snapshot, cutoff xid8, forwards_to smallint)
+returns table (${returned}, stamp bigint[], was_inserted boolean) language plpgsql stable as $pgrep$
+#variable_conflict use_column
+declare
+  self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
+  folded constant pg_snapshot := (select v.folded from pgrep.versioned_table v where v.table_id = ${tableId});
+  least_xid constant xid8 := least(pg_catalog.pg_snapshot_xmax(seen), pg_catalog.pg_snapshot_xmax(folded));
+  seen_xmax constant xid8 := pg_catalog.pg_snapshot_xmax(seen);
+  seen_xip constant xid8[] := array(select pg_catalog.pg_snapshot_xip(seen));
+  open_xids constant xid8[] := seen_xip || array(select pg_catalog.pg_snapshot_xip(folded));
+begin
+  return query
+  select ${keys}, pg_catalog.max(${stampSql}) filter (where q.from_node is null),
+    coalesce(pg_catalog.bool_or(q.inserted) filter (where q.from_node is null), false)
+  from ${queueWithKeys(table)}
+  where (q.xid >= least_xid or q.xid = any (open_xids)) and not q.truncated
+  group by ${keys}
+  having pg_catalog.bool_or((q.xid >= seen_xmax or q.xid = any (seen_xip)) and (cutoff is null or q.xid < cutoff)
+    and (q.from_node is null or q.from_node = self or q.from_node <> forwards_to));
+end
+$pgrep$`;
+}
