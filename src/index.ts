@@ -5,6 +5,7 @@ export { findConflict, listConflicts } from './app/conflicts.ts';
 export type * from './app/conflicts.ts';
 export { copyTable } from './app/copy.ts';
 export { discardErrors, listErrors, showError } from './app/errors.ts';
+export { forgetNode } from './app/forget-node.ts';
 export { initNodes } from './app/init.ts';
 export { openApp } from './app/open.ts';
 export type { App } from './app/open.ts';

@@ -142,10 +142,7 @@ async function freeNodeId(app: App, node: string, planned: ReadonlyMap<string, n
       used.set(given, other);
       continue;
     }
-    const session = await app.session(other);
-    const { rows } = await session.query("select pg_catalog.to_regclass('pgrep.node') is not null as there");
-    const self = rows[0]?.['there'] === 't' ? await readSelf(session) : null;
-    if (self !== null) used.set(self.nodeId, other);
+    for (const known of await knownAt(app, other)) used.set(known.nodeId, known.name);
   }
   if (wanted !== undefined && !used.has(wanted)) return wanted;
   if (wanted !== undefined) throw takenId(node, wanted, used.get(wanted) ?? '');
@@ -153,6 +150,15 @@ async function freeNodeId(app: App, node: string, planned: ReadonlyMap<string, n
   throw new PgrepError('config', 'All node ids from 1 to 255 are in use.', {
     hint: 'Remove nodes from the configuration.',
   });
+}
+
+/** The nodes that a node knows, forgotten ones too: versions that they wrote may be anywhere. */
+async function knownAt(app: App, node: string): Promise<readonly { nodeId: number; name: string }[]> {
+  const session = await app.session(node);
+  const { rows } = await session.query("select pg_catalog.to_regclass('pgrep.node') is not null as there");
+  if (rows[0]?.['there'] !== 't') return [];
+  const known = await session.query('select n.node_id, n.name from pgrep.node n');
+  return known.rows.map((row) => ({ nodeId: Number(row['node_id']), name: String(row['name']) }));
 }
 
 function takenId(node: string, id: number, other: string): PgrepError {

@@ -54,6 +54,10 @@ export class Mesh implements AsyncDisposable {
     return (Array.isArray(result) ? (result.at(-1) as pg.QueryResult<Row>) : (result as pg.QueryResult<Row>)).rows;
   }
 
+  url(node: string): string {
+    return this.#urls[node] ?? '';
+  }
+
   /** The answers of all nodes, by node. */
   async everywhere(text: string): Promise<Readonly<Record<string, readonly Row[]>>> {
     return Object.fromEntries(
@@ -105,7 +109,7 @@ export async function remove(
 }
 
 /** The routes that each node has, one line each. */
-export async function layout(mesh: Mesh): Promise<Readonly<Record<string, readonly unknown[]>>> {
+export async function layout(mesh: Pick<Mesh, 'everywhere'>): Promise<Readonly<Record<string, readonly unknown[]>>> {
   const all = await mesh.everywhere(routeLines);
   return Object.fromEntries(Object.entries(all).map(([node, rows]) => [node, rows.map(({ line }) => line)]));
 }

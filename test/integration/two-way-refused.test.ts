@@ -174,7 +174,7 @@ describe('add-table --two-way refuses, says why, and changes nothing:', () => {
       code: 'config',
       message: expect.stringMatching(/Nodes b and z both have the id 2/) as string,
     });
-    await ids.sql('a', "update pgrep.node set name = 'b', forgotten = true where node_id = 2");
+    await ids.sql('a', "update pgrep.node set name = 'b 2', forgotten = true where node_id = 2");
     await expect(ids.add({ to: ['b'] })).rejects.toMatchObject({
       code: 'config',
       message: expect.stringMatching(/b \(id 2\) was forgotten/) as string,

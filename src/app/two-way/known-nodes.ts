@@ -11,6 +11,11 @@ export interface KnownNode {
   readonly forgotten: boolean;
 }
 
+/** What a node is called once it is forgotten: no node of a configuration can have this name, so the old one is free again. */
+export function nameOfForgotten({ name, nodeId }: Pick<KnownNode, 'name' | 'nodeId'>): string {
+  return `${name} ${nodeId}`;
+}
+
 /** The nodes that a node knows, itself included; none before `init`. */
 export async function readKnownNodes(session: Session): Promise<readonly KnownNode[]> {
   if (!(await isMigrated(session))) return [];
@@ -26,10 +31,10 @@ export async function readKnownNodes(session: Session): Promise<readonly KnownNo
 export function checkKnownNodes(members: readonly KnownNode[], known: readonly KnownNode[]): void {
   for (const member of members) {
     const twin = [...members, ...known].find((each) => each.nodeId === member.nodeId && each.name !== member.name);
+    if (twin?.name === nameOfForgotten(member)) throw forgotten(member);
     if (twin !== undefined) throw sameId(member, twin.name);
-    const before = known.find((each) => each.name === member.name && each.nodeId !== member.nodeId && !each.forgotten);
+    const before = known.find((each) => each.name === member.name && each.nodeId !== member.nodeId);
     if (before !== undefined) throw otherId(member, before.nodeId);
-    if (known.some((each) => each.nodeId === member.nodeId && each.forgotten)) throw forgotten(member);
   }
 }
 
@@ -57,12 +62,12 @@ export async function introduceNodes(app: App, members: readonly string[]): Prom
   return silent;
 }
 
-/** Statements that make nodes known to one. A forgotten node's name may be another's by now; its id never is. */
+/** Statements that make nodes known to one. */
 export function introduceSql(nodes: readonly KnownNode[]): readonly string[] {
-  return nodes.flatMap(({ nodeId, name, forgotten }) => [
-    `update pgrep.node set name = name || ' ' || node_id where name = ${literal(name)} and node_id <> ${nodeId} and forgotten`,
-    `insert into pgrep.node (node_id, name, forgotten) values (${nodeId}, ${literal(forgotten ? `${name} ${nodeId}` : name)}, ${String(forgotten)}) on conflict (node_id) do nothing`,
-  ]);
+  return nodes.map(
+    ({ nodeId, name, forgotten }) =>
+      `insert into pgrep.node (node_id, name, forgotten) values (${nodeId}, ${literal(name)}, ${String(forgotten)}) on conflict (node_id) do nothing`,
+  );
 }
 
 function sameId({ name, nodeId }: KnownNode, other: string): PgrepError {

@@ -58,7 +58,10 @@ export function passesOn(member: Member): boolean {
 /** Refuses members whose peers would not get what the new ones write. `forwards`: will pass on, once this is carried out. */
 export function checkWholeMesh(members: readonly Member[], home: string, forwards: (member: Member) => boolean): void {
   for (const member of members) {
-    const outside = peersOf(member).filter((peer) => !members.some(({ node }) => node === peer));
+    // Who is linked with every member hears of all changes.
+    const hears = (peer: string): boolean =>
+      members.every((each) => each.node === peer || peersOf(each).includes(peer));
+    const outside = peersOf(member).filter((peer) => !members.some(({ node }) => node === peer) && !hears(peer));
     const isNew = members.some((other) => other !== member && !peersOf(member).includes(other.node));
     if (outside.length === 0 || !isNew || forwards(member)) continue;
     const table = showTable(member.description.table);

@@ -41,7 +41,7 @@ function queueKeys(table: VersionedTable, keys: string): string {
   const names = table.key.map(({ name }) => name);
   const rows = packed
     ? `select 0, ${selfSql}, ${names.map((name) => `pg_catalog.array_agg(s.${name})`).join(', ')}
-  from (select a.*, (pg_catalog.row_number() over () - 1) / ${keysPerRow} as chunk from (${keys}) a) s group by s.chunk`
+  from (select ${names.map((name) => `a.${name}`).join(', ')}, (pg_catalog.row_number() over () - 1) / ${keysPerRow} as chunk from (${keys}) a) s group by s.chunk`
     : `select 0, ${selfSql}, ${names.map((name) => `s.${name}`).join(', ')} from (${keys}) s`;
   return `with queued as (insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
   ${rows} returning ${packed ? 'pg_catalog.cardinality(k1)' : '1'} as n)

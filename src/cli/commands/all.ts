@@ -4,6 +4,7 @@ import { configCheck, configShow } from './config.ts';
 import { conflictsList, conflictsRestore, conflictsShow } from './conflicts.ts';
 import { copy } from './copy.ts';
 import { errorsDiscard, errorsList, errorsShow } from './errors.ts';
+import { forgetNodeCommand } from './forget-node.ts';
 import { init } from './init.ts';
 import { removeTableCommand } from './remove-table.ts';
 import { retryErrorsCommand } from './retry-errors.ts';
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   wait,
   copy,
   removeTableCommand,
+  forgetNodeCommand,
   errorsList,
   errorsShow,
   errorsDiscard,
