@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Mesh } from '../integration/mesh.ts';
+import type { PgrepProcess } from '../support/daemon.ts';
+import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { waitFor } from '../support/wait.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  // Replayers are woken by notifications only where no transaction can be prepared.
+  server = await startPostgres({ name: 'conflicts', settings: { max_prepared_transactions: 0 } });
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+const tableSql = 'create table public.t (id integer primary key, info text, n numeric, tags text[])';
+const rows = 'select id, info, n::text, tags from public.t order by id';
+
+async function mesh(
+  name: string,
+  options: { nodes?: readonly string[]; sql?: string; add?: object } = {},
+): Promise<Mesh> {
+  const nodes = options.nodes ?? ['a', 'b'];
+  const made = await Mesh.create(server, name, { nodes, sql: options.sql ?? tableSql });
+  await made.sql('a', "insert into public.t (id, info, n) select i, 'first', i from generate_series(1, 5) i");
+  await made.add({ to: nodes.slice(1), ...options.add });
+  return made;
+}
+
+async function daemon(of: Mesh): Promise<PgrepProcess> {
+  const started = of.spawn('run');
+  await started.says(/"msg":"replaying"/);
+  return started;
+}
+
+/** Runs statements at nodes that do not hear of each other meanwhile, then lets the replayers have them. */
+async function apart(of: Mesh, changes: Readonly<Record<string, string>>): Promise<void> {
+  for (const [node, sql] of Object.entries(changes)) await of.sql(node, sql);
+  await using running = await daemon(of);
+  expect(running.running).toBe(true);
+  await equal(of);
+}
+
+async function equal(of: Mesh): Promise<void> {
+  await waitFor(
+    async () => {
+      const { code } = await of.pgrep('wait', '--timeout', '20');
+      const found = Object.values(await of.everywhere(rows)).map((each) => JSON.stringify(each));
+      return code === 0 && new Set(found).size === 1;
+    },
+    { what: 'all nodes hold the same rows', deadlineMs: 40_000 },
+  );
+}
+
+/** Conflicts of a node in short. */
+async function conflicts(of: Mesh, node: string): Promise<readonly string[]> {
+  const found = await of.sql(
+    node,
+    "select c.key[1] || ' ' || c.kind || ' ' || c.verdict || ' ' || coalesce(c.local_row ->> 'info', '-') || ' ' || coalesce(c.remote_row ->> 'info', '-') as line from pgrep.conflict c order by c.key, c.id",
+  );
+  return found.map((row) => String(row['line']));
+}
+
+describe('G5, G6: two nodes changed apart', () => {
+  test('the later change of a row stands on both, the earlier one is kept at both with both rows', async () => {
+    await using of = await mesh('kinds');
+    await apart(of, {
+      a: `update public.t set info = 'a' where id in (1, 3); delete from public.t where id = 2; insert into public.t (id, info) values (10, 'a')`,
+      b: `update public.t set info = 'b' where id = 1; update public.t set info = 'b' where id = 2; delete from public.t where id = 3; insert into public.t (id, info) values (10, 'b')`,
+    });
+    expect(await of.sql('a', 'select id, info from public.t where id in (1, 2, 3, 10) order by id')).toEqual([
+      { id: 1, info: 'b' },
+      { id: 2, info: 'b' },
+      { id: 10, info: 'b' },
+    ]);
+    expect(await conflicts(of, 'a')).toEqual([
+      '1 update/update remote a b',
+      '10 insert/insert remote a b',
+      '2 delete/update remote - b',
+      '3 update/delete remote a -',
+    ]);
+    expect(await conflicts(of, 'b')).toEqual([
+      '1 update/update local b a',
+      '10 insert/insert local b a',
+      '2 update/delete local b -',
+      '3 delete/update local - a',
+    ]);
+  });
+
+  test('a TRUNCATE and a later write apart: the write stands, what the TRUNCATE took is gone everywhere', async () => {
+    await using of = await mesh('truncated');
+    await apart(of, {
+      a: 'truncate public.t',
+      b: "update public.t set info = 'b' where id = 1; insert into public.t (id, info) values (11, 'b')",
+    });
+    expect(await of.sql('a', 'select id, info from public.t order by id')).toEqual([
+      { id: 1, info: 'b' },
+      { id: 11, info: 'b' },
+    ]);
+    expect(await conflicts(of, 'b')).toEqual(['1 truncate/write local b -', '11 truncate/write local b -']);
+  });
+
+  test('a write and a later TRUNCATE apart: the table is empty everywhere, the write is kept', async () => {
+    await using of = await mesh('truncating');
+    await apart(of, { a: "update public.t set info = 'a' where id = 1", b: 'truncate public.t' });
+    expect(await of.sql('a', rows)).toEqual([]);
+    expect(await conflicts(of, 'a')).toEqual(['1 truncate/write remote a -']);
+  });
+
+  test('equal rows are agreement, and changes that saw each other are none', async () => {
+    await using of = await mesh('agreed');
+    await apart(of, {
+      a: "update public.t set info = 'same' where id = 1",
+      b: "update public.t set info = 'same' where id = 1",
+    });
+    await apart(of, { a: "update public.t set info = 'from a' where id = 2" });
+    await apart(of, { b: "update public.t set info = info || ', then b' where id = 2" });
+    await apart(of, { a: 'delete from public.t where id = 2' });
+    await apart(of, { b: "insert into public.t (id, info) values (2, 'again')" });
+    expect(await conflicts(of, 'a')).toEqual([]);
+    expect(await conflicts(of, 'b')).toEqual([]);
+    expect(await of.sql('a', 'select info from public.t where id = 2')).toEqual([{ info: 'again' }]);
+  });
+
+  test('a restored loser is a new change that reaches every node', async () => {
+    await using of = await mesh('restored');
+    await apart(of, {
+      a: "update public.t set info = 'a', n = 7.50 where id = 1",
+      b: "update public.t set info = 'b' where id = 1",
+    });
+    const [found] = await of.sql('a', 'select id from pgrep.conflict');
+    const { code, stderr } = await of.pgrep('conflicts', 'restore', String(found?.['id']), '--node', 'a');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    await apart(of, {});
+    for (const node of of.nodes) expect(await of.sql(node, 'select info, n::text from public.t where id = 1')).toEqual([{ info: 'a', n: '7.50' }]); // prettier-ignore
+    expect(await of.sql('b', 'select count(*)::integer as n from pgrep.conflict')).toEqual([{ n: 1 }]);
+  });
+});
+
+describe('policies', () => {
+  test('hold: both rows stay and are recorded until somebody writes the row again', async () => {
+    await using of = await mesh('held', { add: { policy: 'hold' } });
+    await of.sql('a', "update public.t set info = 'a' where id = 1");
+    await of.sql('b', "update public.t set info = 'b' where id = 1; update public.t set info = 'passes' where id = 2");
+    await using running = await daemon(of);
+    const held = "select count(*)::integer as n from pgrep.sync_err_rec where reason = 'conflict' and key = '{1}'";
+    await waitFor(async () => Object.values(await of.everywhere(held)).every(([row]) => row?.['n'] === 1), { what: 'both sides hold the row' }); // prettier-ignore
+    await waitFor(async () => (await of.sql('a', 'select info from public.t where id = 2'))[0]?.['info'] === 'passes', { what: 'another row passes' }); // prettier-ignore
+    await of.pgrep('retry-errors', '--limit', '10');
+    const info = 'select info from public.t where id = 1';
+    expect(await of.everywhere(info)).toEqual({ a: [{ info: 'a' }], b: [{ info: 'b' }] });
+    expect((await conflicts(of, 'a'))[0]).toBe('1 update/update held a b');
+    await of.sql('b', "update public.t set info = 'decided' where id = 1");
+    await equal(of);
+    expect(await of.sql('a', info)).toEqual([{ info: 'decided' }]);
+    await of.pgrep('retry-errors', '--limit', '10');
+    await waitFor(async () => Object.values(await of.everywhere(held)).every(([row]) => row?.['n'] === 0), { what: 'no record is left' }); // prettier-ignore
+    expect(running.running).toBe(true);
+  });
+
+  test('function: three nodes agree on the merged row, whatever the order', async () => {
+    const sql = `${tableSql};
+create function public.join_t(a public.t, a_version bigint, b public.t, b_version bigint) returns public.t language sql immutable as $$
+  select row(a.id, greatest(a.info, b.info), greatest(a.n, b.n), (select array_agg(distinct x order by x) from unnest(a.tags || b.tags) x))::public.t
+$$`;
+    await using of = await mesh('merged', {
+      nodes: ['a', 'b', 'c'],
+      sql,
+      add: { policy: 'function', policyFunction: { schema: 'public', name: 'join_t' } },
+    });
+    await apart(of, {
+      a: "update public.t set info = 'zebra', n = 1, tags = '{x}' where id = 1",
+      b: "update public.t set info = 'ape', n = 30, tags = '{y}' where id = 1",
+      c: "update public.t set info = 'cat', n = 2, tags = '{y,z}' where id = 1",
+    });
+    expect(await of.sql('c', 'select info, n::text, tags from public.t where id = 1')).toEqual([
+      { info: 'zebra', n: '30', tags: ['x', 'y', 'z'] },
+    ]);
+  });
+});
+
+describe('a second unique constraint', () => {
+  test('hit from two nodes is held on both, loses no row, blocks nothing else and clears when either row is mended', async () => {
+    const sql = `${tableSql}; alter table public.t add column code text constraint t_code_key unique`;
+    await using of = await mesh('unique', { sql });
+    await of.sql('a', "insert into public.t (id, info, code) values (10, 'a', 'taken'), (11, 'passes', 'other')");
+    await of.sql('b', "insert into public.t (id, info, code) values (20, 'b', 'taken')");
+    await using running = await daemon(of);
+    const held = "select count(*)::integer as n from pgrep.sync_err_rec where reason = '23505'";
+    await waitFor(async () => Object.values(await of.everywhere(held)).every(([row]) => row?.['n'] === 1), { what: 'both sides hold their row' }); // prettier-ignore
+    await waitFor(async () => (await of.sql('b', 'select from public.t where id = 11')).length === 1, { what: 'another row passes' }); // prettier-ignore
+    expect(await of.sql('a', 'select id from public.t where code is not null order by id')).toEqual([{ id: 10 }, { id: 11 }]); // prettier-ignore
+    expect(await of.sql('b', 'select id from public.t where code is not null order by id')).toEqual([{ id: 11 }, { id: 20 }]); // prettier-ignore
+    expect(await conflicts(of, 'a')).toEqual(['20 unique held a b']);
+    expect(await conflicts(of, 'b')).toEqual(['10 unique held b a']);
+    await of.sql('b', "update public.t set code = 'free' where id = 20");
+    await equal(of);
+    await waitFor(async () => Object.values(await of.everywhere(held)).every(([row]) => row?.['n'] === 0), { what: 'no record is left', deadlineMs: 30_000 }); // prettier-ignore
+    expect(await of.sql('a', 'select id, code from public.t where code is not null order by id')).toEqual([
+      { id: 10, code: 'taken' },
+      { id: 11, code: 'other' },
+      { id: 20, code: 'free' },
+    ]);
+    expect(running.running).toBe(true);
+  });
+});
