@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Mesh, tableSql } from '../integration/mesh.ts';
+import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { waitFor } from '../support/wait.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres({ name: 'joining' });
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+const digest = `select count(*)::integer as rows, md5(string_agg(t::text, ',' order by t.id)) as sum from public.t t`;
+
+/** Random inserts, updates and deletes at one node until it is told to stop; few keys are everybody's, most are its own. */
+class Writer {
+  readonly #mesh: Mesh;
+  readonly #node: string;
+  readonly #base: number;
+  #going = true;
+  #ended: Promise<void>;
+  written = 0;
+
+  constructor(mesh: Mesh, node: string, base: number) {
+    this.#mesh = mesh;
+    this.#node = node;
+    this.#base = base;
+    this.#ended = this.#write();
+  }
+
+  async #write(): Promise<void> {
+    for (let step = 0; this.#going; step += 1) {
+      const own = this.#base + (step % 400);
+      const shared = (step * 7) % 10;
+      const text =
+        [
+          `insert into public.t values (${own}, ${step}, '${this.#node}') on conflict (id) do update set n = excluded.n, info = excluded.info`,
+          `update public.t set n = ${step}, info = '${this.#node}' where id = ${shared}`,
+          `delete from public.t where id = ${this.#base + ((step * 3) % 400)}`,
+          `insert into public.t values (${shared}, ${step}, '${this.#node} again') on conflict (id) do nothing`,
+          `update public.t set n = n + 1 where id between ${own - 20} and ${own}`,
+          `delete from public.t where id = ${shared}`,
+        ][step % 6] ?? '';
+      await this.#mesh.sql(this.#node, text);
+      this.written += 1;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#going = false;
+    await this.#ended;
+  }
+}
+
+async function settle(mesh: Mesh, nodes: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await mesh.pgrep('wait', '--timeout', '60');
+  expect([code, `${stdout}${stderr}`]).toEqual([0, expect.any(String)]);
+  await waitFor(
+    async () => {
+      const sums = await Promise.all(nodes.map(async (node) => JSON.stringify(await mesh.sql(node, digest))));
+      return new Set(sums).size === 1;
+    },
+    { what: `equal rows at ${nodes.join(', ')}`, deadlineMs: 60_000 },
+  );
+}
+
+async function untilWritten(writer: Writer, more: number): Promise<void> {
+  const goal = writer.written + more;
+  await waitFor(() => Promise.resolve(writer.written >= goal), { what: `${more} more statements`, deadlineMs: 60_000 });
+}
+
+test('G2, G5: a third node joins two that are written all the while, is written itself at once, and all become equal', async () => {
+  await using mesh = await Mesh.create(server, 'third', { nodes: ['a', 'b', 'c'], sql: tableSql });
+  await mesh.sql('a', "insert into public.t select i, i, 'row ' || i from generate_series(1, 30000) i");
+  await mesh.add({ to: ['b'] });
+  await using daemon = mesh.spawn('run');
+  const writers = [new Writer(mesh, 'a', 100_000), new Writer(mesh, 'b', 200_000)];
+  await Promise.all(writers.map((writer) => untilWritten(writer, 300)));
+  const joined = mesh.add({ to: ['b', 'c'] });
+  await waitFor(
+    async () =>
+      (await mesh.sql('c', "select to_regclass('pgrep.queue_1') is not null as there"))[0]?.['there'] === true,
+    { what: 'capture at c', deadlineMs: 60_000 },
+  );
+  writers.push(new Writer(mesh, 'c', 300_000));
+  await joined;
+  await Promise.all(writers.map((writer) => untilWritten(writer, 300)));
+  for (const writer of writers) await writer.stop();
+  await settle(mesh, ['a', 'b', 'c']);
+  const errors = await mesh.everywhere('select reason, message, key from pgrep.sync_err_rec');
+  expect(Object.values(errors).flat()).toEqual([]);
+  expect(daemon.running).toBe(true);
+});
+
+test('G5: two nodes with different rows are merged while both are written; rows of both survive', async () => {
+  await using mesh = await Mesh.create(server, 'merged', { nodes: ['a', 'b'], sql: tableSql });
+  await mesh.sql('a', "insert into public.t select i, 1, 'a' from generate_series(1, 20000) i");
+  await mesh.sql('b', "insert into public.t select i, 2, 'b' from generate_series(10001, 30000) i");
+  await using daemon = mesh.spawn('run');
+  const writers = [new Writer(mesh, 'a', 100_000), new Writer(mesh, 'b', 200_000)];
+  await mesh.add({ to: ['b'], merge: true });
+  await Promise.all(writers.map((writer) => untilWritten(writer, 200)));
+  for (const writer of writers) await writer.stop();
+  await settle(mesh, ['a', 'b']);
+  const rows =
+    'select info, count(*)::integer as n from public.t where id between 1000 and 30000 and n in (1, 2) group by info order by info';
+  expect(await mesh.sql('a', rows)).toEqual([
+    { info: 'a', n: 9001 },
+    { info: 'b', n: 20000 },
+  ]);
+  expect(daemon.running).toBe(true);
+});
+
+test('G5: a chain passes changes on both ways, with a node joining at its end under load', async () => {
+  await using mesh = await Mesh.create(server, 'chain', { nodes: ['a', 'b', 'c', 'd'], sql: tableSql });
+  await mesh.sql('b', "insert into public.t select i, i, 'row ' || i from generate_series(1, 5000) i");
+  await mesh.add({ from: 'b', to: ['a', 'c'], forward: true });
+  await using daemon = mesh.spawn('run');
+  const writers = [new Writer(mesh, 'a', 100_000), new Writer(mesh, 'c', 300_000)];
+  await Promise.all(writers.map((writer) => untilWritten(writer, 200)));
+  await mesh.add({ from: 'c', to: ['d'], forward: true });
+  writers.push(new Writer(mesh, 'd', 400_000));
+  await Promise.all(writers.map((writer) => untilWritten(writer, 200)));
+  for (const writer of writers) await writer.stop();
+  await settle(mesh, ['a', 'b', 'c', 'd']);
+  expect(daemon.running).toBe(true);
+});
+
+test('G2: what a member has not sent to anyone yet reaches a node that joins meanwhile', async () => {
+  await using mesh = await Mesh.create(server, 'unsent', { nodes: ['a', 'b', 'c'], sql: tableSql });
+  await mesh.sql('a', "insert into public.t select i, i, 'a' from generate_series(1, 100) i");
+  await mesh.add({ to: ['b'] });
+  // Nobody replays: a hears of this only after its rows were copied to c.
+  await mesh.sql('b', "update public.t set info = 'b' where id <= 50; delete from public.t where id > 90");
+  await mesh.add({ to: ['b', 'c'] });
+  await using daemon = mesh.spawn('run');
+  await settle(mesh, ['a', 'b', 'c']);
+  expect(
+    await mesh.sql(
+      'c',
+      "select count(*)::integer as n, count(*) filter (where info = 'b')::integer as b from public.t",
+    ),
+  ).toEqual([{ n: 90, b: 50 }]);
+  expect(daemon.running).toBe(true);
+});
+
+test('G5: a row that all members have deleted does not stay at a node that brings it along', async () => {
+  await using mesh = await Mesh.create(server, 'graves', { nodes: ['a', 'b', 'c'], sql: tableSql });
+  const rows = "insert into public.t select i, i, 'old' from generate_series(1, 100) i";
+  await mesh.sql('a', rows);
+  await mesh.sql('c', rows);
+  await mesh.add({ to: ['b'] });
+  await using first = mesh.spawn('run');
+  await mesh.sql('b', 'delete from public.t where id <= 10');
+  await settle(mesh, ['a', 'b']);
+  await first[Symbol.asyncDispose]();
+  await mesh.add({ to: ['b', 'c'], merge: true });
+  await using daemon = mesh.spawn('run');
+  await settle(mesh, ['a', 'b', 'c']);
+  expect(daemon.running).toBe(true);
+});
+
+test('G2: a one-way target beside gets what arrives from peers, also when it is added under load', async () => {
+  await using mesh = await Mesh.create(server, 'beside', { nodes: ['a', 'b', 'copy'], sql: tableSql });
+  await mesh.add({ to: ['b'] });
+  await using daemon = mesh.spawn('run');
+  const writers = [new Writer(mesh, 'a', 100_000), new Writer(mesh, 'b', 200_000)];
+  await Promise.all(writers.map((writer) => untilWritten(writer, 200)));
+  await mesh.add({ from: 'b', to: ['copy'], twoWay: false });
+  await Promise.all(writers.map((writer) => untilWritten(writer, 200)));
+  for (const writer of writers) await writer.stop();
+  await settle(mesh, ['a', 'b', 'copy']);
+  expect(daemon.running).toBe(true);
+});
