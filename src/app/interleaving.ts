@@ -26,6 +26,17 @@ export function isInterleaved(sequence: KeySequence, stride: bigint): boolean {
   return increment === stride && !cycle && isOwn(start) && isOwn(nextValue(sequence));
 }
 
+/** True when two sequences can give the same number, from where they are or after they are restarted. */
+export function mayCollide(one: KeySequence, other: KeySequence): boolean {
+  const step = greatestDivisor(one.increment, other.increment);
+  const begins = (sequence: KeySequence): readonly bigint[] => [nextValue(sequence), sequence.start];
+  return begins(one).some((value) => begins(other).some((otherValue) => (value - otherValue) % step === 0n));
+}
+
+function greatestDivisor(one: bigint, other: bigint): bigint {
+  return other === 0n ? one : greatestDivisor(other, one % other);
+}
+
 /**
  * Where a sequence has to go on when no value up to `highest` may come again at any node.
  * Throws `table` when the column cannot hold it, when it counts down, or when the node's id has no class.

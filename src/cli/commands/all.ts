@@ -3,6 +3,7 @@ import { addTableCommand } from './add-table.ts';
 import { configCheck, configShow } from './config.ts';
 import { conflictsList, conflictsRestore, conflictsShow } from './conflicts.ts';
 import { copy } from './copy.ts';
+import { doctor } from './doctor.ts';
 import { errorsDiscard, errorsList, errorsShow } from './errors.ts';
 import { forgetNodeCommand } from './forget-node.ts';
 import { init } from './init.ts';
@@ -31,6 +32,7 @@ export const commands: readonly Command[] = [
   conflictsList,
   conflictsShow,
   conflictsRestore,
+  doctor,
   configShow,
   configCheck,
   torture,
