@@ -30,6 +30,7 @@ export async function addTable(
   return {
     routes: results.flatMap(({ routes }) => routes),
     initialised: [...new Set(results.flatMap(({ initialised }) => initialised))],
+    sequences: results.flatMap(({ sequences }) => sequences),
     sql: results.flatMap(({ sql }) => sql),
     warnings: [...new Set(results.flatMap(({ warnings }) => warnings))],
   };

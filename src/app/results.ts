@@ -1,4 +1,5 @@
 import type { ConflictPolicy, Route, TableName } from '../core/route.ts';
+import type { InterleavedSequence } from './sequences.ts';
 
 /** What the use cases take and give. Interfaces of the library and of `--json`: kept stable. */
 
@@ -45,6 +46,8 @@ export interface AddTableResult {
   }[];
   /** Nodes on which `init` was run because the schema was missing. */
   readonly initialised: readonly string[];
+  /** With `sequences: 'interleave'`: the sequences of the key at each node. */
+  readonly sequences: readonly InterleavedSequence[];
   /** With `dryRun`: statements in order, each with the node it would run at. */
   readonly sql: readonly PlannedSql[];
   readonly warnings: readonly string[];

@@ -1,6 +1,7 @@
 import { showTable, type Route } from '../../core/route.ts';
 import { ident, tableIdent } from '../../db/quote.ts';
-import { storedType, type ColumnDescription, type TableDescription } from '../../db/table-description.ts';
+import type { TableDescription } from '../../db/table-description.ts';
+import { holdTheSame, showType } from '../two-way/equal-columns.ts';
 import type { Examination } from './examination.ts';
 import type { Check, Found } from './finding.ts';
 
@@ -59,23 +60,11 @@ function unlikeTypes(route: Route, here: TableDescription, there: TableDescripti
         : 'what one end rounds, pads or cuts comes back as a change';
     return [
       about(route, route.twoWay === null ? 'warning' : 'error', {
-        message: `${isKey ? 'Key column' : 'Column'} ${target} of ${showTable(route.targetTable)} at ${route.target} is ${show(other)}, but ${source} of ${showTable(route.sourceTable)} at ${route.source} is ${show(one)}: ${consequence}.`,
+        message: `${isKey ? 'Key column' : 'Column'} ${target} of ${showTable(route.targetTable)} at ${route.target} is ${showType(other)}, but ${source} of ${showTable(route.sourceTable)} at ${route.source} is ${showType(one)}: ${consequence}.`,
         advice: `Give both the same type: alter table ${tableIdent(route.targetTable)} alter column ${ident(target)} type ${one.formattedType};`,
       }),
     ];
   });
-}
-
-function holdTheSame(one: ColumnDescription, other: ColumnDescription): boolean {
-  return (
-    storedType(one.type).sql === storedType(other.type).sql &&
-    one.typmod === other.typmod &&
-    one.deterministic === other.deterministic
-  );
-}
-
-function show({ deterministic, formattedType }: ColumnDescription): string {
-  return deterministic ? formattedType : `${formattedType} with a nondeterministic collation`;
 }
 
 function about(route: Route, level: Found['level'], text: { message: string; advice: string }): Found {

@@ -1,7 +1,6 @@
-import { showTable, type Route } from '../../core/route.ts';
-import { tableIdent } from '../../db/quote.ts';
-import { isSqlState, sqlState } from '../../db/sqlstate.ts';
 import { PgrepError } from '../../core/error.ts';
+import { showTable, type Route } from '../../core/route.ts';
+import { checkPolicyFunction } from '../two-way/policy.ts';
 import type { Examination, ExaminedNode } from './examination.ts';
 import type { Check, Found } from './finding.ts';
 
@@ -13,9 +12,7 @@ export const twoWayCheck: Check = {
     const found: Found[] = [];
     for (const { route, target } of examination.fed) {
       if (route.twoWay === null) continue;
-      found.push(...wayBack(route, target));
-      const refusal = await whyNotCallable(route, target);
-      if (refusal !== null) found.push(notCallable(route, refusal));
+      found.push(...wayBack(route, target), ...(await uncallable(route, target)));
     }
     return found;
   },
@@ -46,30 +43,15 @@ function showPolicy({ twoWay }: Route): string {
   return twoWay?.function == null ? String(twoWay?.policy) : `${twoWay.policy} ${twoWay.function}`;
 }
 
-/** Asks for a plan of the call, which finds the function, also a polymorphic one, without running it. */
-async function whyNotCallable(route: Route, target: ExaminedNode): Promise<string | null> {
-  if (route.twoWay?.function == null) return null;
-  const row = `null::${tableIdent(route.targetTable)}`;
+/** The policy's function refused by the node that would call it. */
+async function uncallable(route: Route, target: ExaminedNode): Promise<readonly Found[]> {
+  if (route.twoWay === null) return [];
   try {
-    await target.session.query(
-      `explain select (${route.twoWay.function}(${row}, 0::bigint, ${row}, 0::bigint)) is distinct from ${row}`,
-    );
-    return null;
+    await checkPolicyFunction(target.session, route.twoWay, route.targetTable);
+    return [];
   } catch (error) {
-    const isRefusal = isSqlState(sqlState(error)) || (error instanceof PgrepError && error.code === 'privilege');
-    if (!isRefusal) throw error;
-    return error instanceof Error ? error.message : String(error);
+    if (!(error instanceof PgrepError) || error.code !== 'route') throw error;
+    const { message, hint: advice = '' } = error;
+    return [{ level: 'error', node: route.target, table: route.targetTable, message, advice }];
   }
-}
-
-function notCallable(route: Route, refusal: string): Found {
-  const name = route.twoWay?.function ?? '';
-  const type = tableIdent(route.targetTable);
-  return {
-    level: 'error',
-    node: route.target,
-    table: route.targetTable,
-    message: `The policy's function ${name} cannot be called at ${route.target}, so conflicts stop the link: ${refusal}.`,
-    advice: `Create it there: create function ${name}(a ${type}, a_version bigint, b ${type}, b_version bigint) returns ${type} …`,
-  };
 }

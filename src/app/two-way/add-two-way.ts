@@ -5,6 +5,9 @@ import { withCopyLeases } from '../copy-lease.ts';
 import { initMissing } from '../init.ts';
 import type { App } from '../open.ts';
 import type { AddTableResult, CopyProgress } from '../results.ts';
+import { interleaveSequences, type InterleaveResult } from '../sequences.ts';
+import { sequenceGroup } from './sequence-group.ts';
+import { interleaveMembers } from './interleave-members.ts';
 import { introduceNodes } from './known-nodes.ts';
 import type { Member } from './member.ts';
 import type { TwoWayTableOptions } from './options.ts';
@@ -25,7 +28,16 @@ export async function addTwoWay(
 ): Promise<AddTableResult> {
   const plan = await planMesh(app, options, signal);
   const warnings = warningsFor(plan.home.description);
-  if (options.dryRun) return { routes: [], initialised: [], sql: showMesh(plan), warnings };
+  if (options.dryRun) {
+    const interleaved = await interleave(app, plan, options, signal);
+    return {
+      routes: [],
+      initialised: [],
+      sequences: interleaved.sequences,
+      sql: [...showMesh(plan), ...interleaved.sql],
+      warnings: [...warnings, ...interleaved.warnings],
+    };
+  }
   const nodes = plan.members.map(({ node }) => node);
   const { initialised } = await initMissing(app, nodes, false);
   const silent = await introduceNodes(app, nodes);
@@ -37,7 +49,18 @@ export async function addTwoWay(
     const stored = await storePairs(app, plan, tables);
     return await fillPairs(app, stored, progress, signal);
   });
-  return { routes, initialised, sql: [], warnings: [...warnings, ...silent.map(notTold)] };
+  const { sequences, warnings: more } = await interleave(app, plan, options, signal);
+  return { routes, initialised, sequences, sql: [], warnings: [...warnings, ...silent.map(notTold), ...more] };
+}
+
+async function interleave(
+  app: App,
+  plan: MeshPlan,
+  { sequences, dryRun }: TwoWayTableOptions,
+  signal: AbortSignal,
+): Promise<InterleaveResult> {
+  if (sequences === undefined) return { sequences: [], sql: [], warnings: [] };
+  return await interleaveSequences(app, { group: await sequenceGroup(app, plan), dryRun }, signal);
 }
 
 /** Capture and versions at every member, before any route is there. Gives the tables' ids by node. */

@@ -101,7 +101,7 @@ function choice<Word extends string>(input: Input, option: string, words: readon
   });
 }
 
-function formatAdded({ routes, initialised }: AddTableResult): string {
+function formatAdded({ routes, initialised, sequences }: AddTableResult): string {
   const created = initialised.map((node) => `Created the schema "pgrep" at ${node}.\n`).join('');
   const table = formatTable(
     routes,
@@ -115,7 +115,13 @@ function formatAdded({ routes, initialised }: AddTableResult): string {
     ],
     null,
   );
-  return created + table;
+  const numbers = sequences
+    .filter(({ change }) => change === 'set')
+    .map(
+      ({ node, table: name, column, next, increment }) =>
+        `${node}: ${name}.${column} goes on at ${next} in steps of ${increment}.\n`,
+    );
+  return [created, table, ...numbers].join('');
 }
 
 /** `schema.table`, or the index: Elasticsearch has no schemas. */
