@@ -5,7 +5,7 @@ import { silentLogger, type Logger } from '../core/logger.ts';
 import type { Link } from '../core/route.ts';
 import { isListening } from '../db/listening.ts';
 import { openSession, type Session } from '../db/session.ts';
-import type { LinkConnections } from '../replayer/link-session.ts';
+import type { LinkConnections } from '../replayer/link-opening.ts';
 import { openElasticsearchTarget } from '../targets/elasticsearch/open.ts';
 import { openPostgresTarget } from '../targets/postgres/postgres-target.ts';
 

@@ -1,23 +1,13 @@
 import { PgrepError } from '../core/error.ts';
 import type { Logger } from '../core/logger.ts';
 import { showLink, showTable, type Link, type Route } from '../core/route.ts';
-import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
-import { BatchReader, readerSettings } from '../queue/batch-reader.ts';
-import { compareOrigins, readOrigin } from '../queue/origin.ts';
+import { BatchReader } from '../queue/batch-reader.ts';
+import { compareOrigins } from '../queue/origin.ts';
 import type { LookedAt, WatchedQueue } from '../queue/peek.ts';
-import { crashedSql } from '../queue/server-life.ts';
 import { LinkVersions } from './exchange.ts';
+import { closeLink, openLink, type LinkConnections, type OpenedLink } from './link-opening.ts';
 import type { LinkPosition, SourceOrigin, Target } from '../targets/target.ts';
-
-/** How a link opens what it works with; wired in `src/app/`. */
-export interface LinkConnections {
-  openSource(): Promise<Session>;
-  /** `source` keeps the state of targets that cannot keep it themselves. */
-  openTarget(source: Promise<Session>): Promise<Target>;
-  /** Whether the target's server accepts connections; cheap enough to be asked many times a second. */
-  targetListens(): Promise<boolean>;
-}
 
 /**
  * Everything that one link works with, opened together and thrown away together: after any failure the caller disposes of it,
@@ -37,6 +27,7 @@ export class LinkSession implements AsyncDisposable {
   live: readonly Route[] = [];
   /** Null: no live route is two-way. */
   versions: LinkVersions | null = null;
+  readonly #opened: OpenedLink;
   /** Read with the routes. Before that no fence stands where this epoch is. */
   #position: LinkPosition = { epoch: '-1', snapshot: null, tables: new Map(), origin: null };
   /** True when the source's server has crashed since the link confirmed a position. */
@@ -44,31 +35,19 @@ export class LinkSession implements AsyncDisposable {
   /** True until a batch has sent again all that is queued: ids of transactions that the position has seen may be new ones. */
   #resend = false;
 
-  static async open(link: Link, connections: LinkConnections): Promise<LinkSession> {
-    const opened: (() => PromiseLike<void> | void)[] = [];
-    try {
-      // All three at once: after an outage the time until changes flow again is that of the slowest, not their sum.
-      const controlling = openWith(connections, 'set synchronous_commit = off', opened);
-      const [readSession, control, target] = await allOpen([
-        openWith(connections, readerSettings, opened),
-        controlling,
-        openTarget(connections, controlling, opened),
-      ]);
-      const origin = await readOrigin(control);
-      return new LinkSession({ link, readSession, control, target, origin });
-    } catch (error) {
-      for (const close of opened.reverse()) await close();
-      throw error;
-    }
+  /** `opened`: both ends, if they are open already; the session's from here on. */
+  static async open(link: Link, connections: LinkConnections, opened?: OpenedLink): Promise<LinkSession> {
+    return new LinkSession(link, opened ?? (await openLink(link, connections)));
   }
 
-  private constructor(parts: Pick<LinkSession, 'link' | 'readSession' | 'control' | 'target' | 'origin'>) {
-    this.link = parts.link;
-    this.readSession = parts.readSession;
-    this.control = parts.control;
-    this.target = parts.target;
-    this.origin = parts.origin;
-    this.reader = new BatchReader(parts.readSession, parts.target.reading);
+  private constructor(link: Link, opened: OpenedLink) {
+    this.link = link;
+    this.#opened = opened;
+    this.readSession = opened.source.readSession;
+    this.control = opened.source.control;
+    this.target = opened.target;
+    this.origin = opened.source.origin;
+    this.reader = new BatchReader(this.readSession, this.target.reading);
   }
 
   /** Where the link stands; while everything is to be sent again, with nothing seen. */
@@ -91,17 +70,14 @@ export class LinkSession implements AsyncDisposable {
 
   /** Loads the routes, reads the position and prepares the target for the live ones. Gives the generation that the routes are of, or of an earlier one. */
   async loadRoutes(signal: AbortSignal): Promise<string> {
-    const { rows } = await this.control.query(
-      `select g.last_value as generation, ${crashedSql('$1')} as crashed from pgrep.generation g`,
-      [this.link.target],
-    );
-    this.#crashed = rows[0]?.['crashed'] === 't';
-    this.routes = await loadRoutes(this.control, this.link.source, { target: this.link.target });
+    const { generation, crashed, routes } = await this.#opened.source.loadRoutes();
+    this.#crashed = crashed;
+    this.routes = routes;
     this.live = this.routes.filter((route) => route.state === 'live');
     this.versions = await LinkVersions.load(this.control, this.link, this.live);
     this.position = await this.target.position(signal);
     await this.target.prepare(this.live, signal);
-    return String(rows[0]?.['generation']);
+    return generation;
   }
 
   /** Prepares for the copy of one route, which is in no batch yet. */
@@ -160,40 +136,8 @@ export class LinkSession implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.target[Symbol.asyncDispose]();
-    // Whatever runs on them is of no use any more.
-    this.readSession.destroy();
-    this.control.destroy();
+    await closeLink(this.#opened);
   }
-}
-
-/** All of them, or the first failure once none is being opened any more: nothing is left behind. */
-async function allOpen<Opening extends readonly unknown[]>(opening: {
-  readonly [Index in keyof Opening]: Promise<Opening[Index]>;
-}): Promise<Opening> {
-  await Promise.allSettled(opening);
-  return Promise.all(opening);
-}
-
-async function openTarget(
-  connections: LinkConnections,
-  control: Promise<Session>,
-  opened: (() => PromiseLike<void> | void)[],
-): Promise<Target> {
-  const target = await connections.openTarget(control);
-  opened.push(() => target[Symbol.asyncDispose]());
-  return target;
-}
-
-async function openWith(
-  connections: LinkConnections,
-  settings: string,
-  opened: (() => PromiseLike<void> | void)[],
-): Promise<Session> {
-  const session = await connections.openSource();
-  opened.push(() => session.destroy());
-  await session.script(settings);
-  return session;
 }
 
 /** A position that has seen nothing. */

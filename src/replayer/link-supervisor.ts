@@ -8,7 +8,8 @@ import type { Session } from '../db/session.ts';
 import type { Doorbell } from '../queue/doorbell.ts';
 import { decideLinkFailure } from './failure-decision.ts';
 import { LinkLoop, type LoopObserver, type LoopSettings } from './link-loop.ts';
-import { LinkSession, type LinkConnections } from './link-session.ts';
+import { closeLink, openWhenBack, type LinkConnections, type OpenedLink } from './link-opening.ts';
+import { LinkSession } from './link-session.ts';
 import { reportLink } from './link-state.ts';
 
 export interface SupervisedLink {
@@ -24,29 +25,42 @@ export interface SupervisedLink {
 
 /** Keeps one link replayed until `signal` aborts: waits for the lease, replays, and after a failure backs off and begins again. */
 export async function superviseLink(supervised: SupervisedLink, signal: AbortSignal): Promise<void> {
-  const { link, leaseSession, logger } = supervised;
+  const { link, leaseSession } = supervised;
+  const stop = AbortSignal.any([signal, leaseSession.lost]);
   let failures = 0;
-  while (!signal.aborted && !leaseSession.lost.aborted) {
+  while (!stop.aborted) {
     if (!(await tryLease(leaseSession, link.target))) {
       await pause(leaseMs, signal);
       continue;
     }
-    logger.info({}, 'replaying');
-    const begun = monotonicMs();
-    try {
-      await replay(supervised, AbortSignal.any([signal, leaseSession.lost]));
-    } catch (error) {
-      if (signal.aborted || leaseSession.lost.aborted) break;
-      await supervised.doorbell.clear().catch(() => undefined);
-      failures = monotonicMs() - begun > steadyMs ? 1 : failures + 1;
-      await recover(supervised, error, failures, signal);
-    }
+    failures = await underLease(supervised, failures, stop);
     if (!leaseSession.lost.aborted) await releaseLease(leaseSession, link.target).catch(() => undefined);
   }
 }
 
-async function replay(supervised: SupervisedLink, signal: AbortSignal): Promise<void> {
-  await using session = await LinkSession.open(supervised.link, supervised.connections);
+/** Replays, and goes on as soon as a target that was down is open again; any other failure gives the lease up. Gives the failures so far. */
+async function underLease(supervised: SupervisedLink, before: number, stop: AbortSignal): Promise<number> {
+  let failures = before;
+  let opened: OpenedLink | null = null;
+  do {
+    supervised.logger.info({}, 'replaying');
+    const begun = monotonicMs();
+    try {
+      await replay(supervised, opened ?? undefined, stop);
+      return failures;
+    } catch (error) {
+      if (stop.aborted) return failures;
+      await supervised.doorbell.clear().catch(() => undefined);
+      failures = monotonicMs() - begun > steadyMs ? 1 : failures + 1;
+      opened = await recover(supervised, error, failures, stop);
+    }
+  } while (opened !== null && !stop.aborted);
+  if (opened !== null) await closeLink(opened);
+  return failures;
+}
+
+async function replay(supervised: SupervisedLink, opened: OpenedLink | undefined, signal: AbortSignal): Promise<void> {
+  await using session = await LinkSession.open(supervised.link, supervised.connections, opened);
   const { doorbell, settings, observer, logger } = supervised;
   // A statement at a server that does not answer must not hold up the end; what it does there is fenced.
   const close = (): void => void session[Symbol.asyncDispose]();
@@ -59,7 +73,7 @@ async function recover(
   error: unknown,
   failures: number,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<OpenedLink | null> {
   const decision = decideLinkFailure(error);
   const message = error instanceof Error ? error.message : String(error);
   const hint = error instanceof PgrepError && error.hint !== undefined ? ` ${error.hint}` : '';
@@ -80,16 +94,8 @@ async function recover(
   );
   if (decision === 'stop') await pause(stoppedMs, signal);
   else if (await supervised.connections.targetListens()) await pause(backoffMs(failures, { baseMs: 50 }), signal);
-  else await untilListening(supervised.connections, signal);
-}
-
-/** Waits for a server that is down to accept connections again: asks often at first, seldom once it has been down for long. */
-async function untilListening(connections: LinkConnections, signal: AbortSignal): Promise<void> {
-  const begun = monotonicMs();
-  do {
-    const downMs = monotonicMs() - begun;
-    await pause(Math.min(Math.max(downMs / 200, 10), 1_000), signal);
-  } while (!signal.aborted && !(await connections.targetListens()));
+  else return openWhenBack(supervised.link, supervised.connections, signal);
+  return null;
 }
 
 // A standby asks for the lease this often: with the server's notice of a dead connection it takes over well within 10 s.

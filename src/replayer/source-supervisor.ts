@@ -6,7 +6,7 @@ import { loadLinks } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
 import { Doorbell } from '../queue/doorbell.ts';
 import type { LoopObserver, LoopSettings } from './link-loop.ts';
-import type { LinkConnections } from './link-session.ts';
+import type { LinkConnections } from './link-opening.ts';
 import { superviseLink } from './link-supervisor.ts';
 
 /** What a daemon needs to replay all links of one source. */
