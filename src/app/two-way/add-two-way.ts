@@ -7,7 +7,6 @@ import type { App } from '../open.ts';
 import type { AddTableResult, CopyProgress } from '../results.ts';
 import { interleaveSequences, type InterleaveResult } from '../sequences.ts';
 import { sequenceGroup } from './sequence-group.ts';
-import { interleaveMembers } from './interleave-members.ts';
 import { introduceNodes } from './known-nodes.ts';
 import type { Member } from './member.ts';
 import type { TwoWayTableOptions } from './options.ts';

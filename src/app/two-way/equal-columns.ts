@@ -19,13 +19,14 @@ export function checkEqualColumns(one: TableAt, other: TableAt, names: readonly 
     if (column === undefined || otherColumn === undefined || holdTheSame(column, otherColumn)) continue;
     throw new PgrepError(
       'route',
-      `Column ${name} of ${showTable(one.description.table)} is ${show(column)} at ${one.node}, but ${otherName} of ${showTable(other.description.table)} is ${show(otherColumn)} at ${other.node}: rows could not be kept equal both ways.`,
+      `Column ${name} of ${showTable(one.description.table)} is ${showType(column)} at ${one.node}, but ${otherName} of ${showTable(other.description.table)} is ${showType(otherColumn)} at ${other.node}: rows could not be kept equal both ways.`,
       { hint: 'Give both the same type, or leave the column out with --columns.' },
     );
   }
 }
 
-function holdTheSame(one: ColumnDescription, other: ColumnDescription): boolean {
+/** True when every value of one is a value of the other, and the same one. */
+export function holdTheSame(one: ColumnDescription, other: ColumnDescription): boolean {
   return (
     storedType(one.type).sql === storedType(other.type).sql &&
     one.typmod === other.typmod &&
@@ -37,6 +38,7 @@ function find(description: TableDescription, name: string): ColumnDescription | 
   return description.columns.find((column) => column.name === name);
 }
 
-function show(column: ColumnDescription): string {
+/** A column's type for messages. */
+export function showType(column: ColumnDescription): string {
   return column.deterministic ? column.formattedType : `${column.formattedType} with a nondeterministic collation`;
 }
