@@ -52,7 +52,7 @@ export async function addOneWay(
   const { initialised } = await initMissing(app, nodes, false);
   for (const each of planned) await prepareIndex(app, each, signal);
   const routes = await carryOut({ app, session, from, options, planned }, progress, signal);
-  return { routes, initialised, sql: [], warnings: warningsFor(description) };
+  return { routes, initialised, sequences: [], sql: [], warnings: warningsFor(description) };
 }
 
 interface AddPlan {
@@ -153,7 +153,7 @@ function dryRun(plan: {
     ...plan.capture.map((text) => ({ node: plan.from, text })),
     ...plan.planned.flatMap((planned) => showPlannedTarget(planned, plan.from, plan.description)),
   ];
-  return { routes: [], initialised: [], sql, warnings: warningsFor(plan.description) };
+  return { routes: [], initialised: [], sequences: [], sql, warnings: warningsFor(plan.description) };
 }
 
 /** What the user should know of a table that is replicated. */

@@ -5,7 +5,7 @@ import { showTable, type Route } from '../core/route.ts';
 import { isMigrated } from '../db/migrate.ts';
 import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
-import { dropVersionsSql } from './drop-versions-sql.ts';
+import { dropVersionsSql } from '../versions/install-versions.ts';
 import { endCapture } from './end-capture.ts';
 import { postgresNode, type App } from './open.ts';
 import { positionStore } from './position-store.ts';

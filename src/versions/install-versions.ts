@@ -44,10 +44,17 @@ ${columns},
 
 /** Ends the keeping of versions; harmless where there are none. */
 export async function dropVersions(db: VersionsDatabase, tableId: string): Promise<void> {
+  for (const statement of dropVersionsSql(tableId)) await db.query(statement);
+}
+
+/** The statements of `dropVersions`. */
+export function dropVersionsSql(tableId: string): readonly string[] {
   const functions = [`${foldFunction(tableId)}(integer)`, `${pruneFunction(tableId)}()`, `${changedFunction(tableId)}(pg_snapshot, xid8, smallint)`, `${floorFunction(tableId)}()`]; // prettier-ignore
-  await db.query(`drop function if exists ${functions.join(', ')}`);
-  await db.query(`drop table if exists ${sidecarName(tableId)}`);
-  await db.query('delete from pgrep.versioned_table where table_id = $1', [tableId]);
+  return [
+    `drop function if exists ${functions.join(', ')}`,
+    `drop table if exists ${sidecarName(tableId)}`,
+    `delete from pgrep.versioned_table where table_id = ${tableId}`,
+  ];
 }
 
 /** Tables of this database whose rows have versions. */

@@ -1,8 +1,7 @@
 import { dropCaptureSql } from '../../capture/capture-sql.ts';
 import type { Route } from '../../core/route.ts';
 import { literal } from '../../db/quote.ts';
-import { describeVersioned } from '../../versions/install-versions.ts';
-import { dropVersionsSql } from '../drop-versions-sql.ts';
+import { describeVersioned, dropVersionsSql } from '../../versions/install-versions.ts';
 import { endCapture } from '../end-capture.ts';
 import type { App } from '../open.ts';
 import type { ForgetNodeResult } from '../results.ts';
