@@ -54,14 +54,22 @@ create index conflict_create_time on pgrep.conflict (create_time);
 -- A node that was forgotten takes no part any more: nothing is kept for it.
 alter table pgrep.node add column forgotten boolean not null default false;
 
--- True when a statement inserted the keys, so that two inserts of one key can be told from two updates.
+-- The highest version, in microseconds, that was given out here: what comes later is higher, also when the server's clock is set back.
+-- Not pgrep.clock: that only rises, under a lock; here two writers at once may leave the lower of their two.
+create sequence pgrep.ticks as bigint minvalue 0 start 0;
+select pg_catalog.setval('pgrep.ticks', 0);
+
+-- Queues learn whether a statement inserted the keys, so that two inserts of one key can be told from two updates.
 do $$
 declare
   queue text;
 begin
   for queue in select pg_catalog.format('pgrep.queue_%s', t.table_id) from pgrep.captured_table t loop
     if pg_catalog.to_regclass(queue) is not null then
-      execute pg_catalog.format('alter table %s add column inserted boolean not null default false', queue);
+      execute pg_catalog.format('alter table %s add column inserted boolean not null default false,
+        alter column version set default (pg_catalog.setval(''pgrep.ticks'', greatest((pg_catalog.date_part(''epoch'', pg_catalog.clock_timestamp()) * 1000000)::bigint,
+          pg_catalog.pg_sequence_last_value(''pgrep.clock'') + 1, pg_catalog.pg_sequence_last_value(''pgrep.ticks'') + 1)) << 8) | %s',
+        queue, (select n.node_id from pgrep.node n where n.is_self));
     end if;
   end loop;
 end

@@ -32,13 +32,13 @@ ${columns}
 }
 
 /**
- * Hybrid logical clock: microseconds, but above all that this node has seen of others, and the node in the low byte.
- * date_part is exact to the microsecond until the year 2255 (float8) and costs 0.15 µs less than extract (numeric).
+ * Hybrid logical clock: microseconds, but above all that this node has seen of others and has given out itself, and the node in
+ * the low byte. date_part is exact to the microsecond until the year 2255 (float8) and costs 0.15 µs less than extract (numeric).
  */
 function versionSql(nodeId: number): string {
-  return `(greatest(
+  return `(pg_catalog.setval('pgrep.ticks', greatest(
     (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint,
-    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1) << 8) | ${nodeId}`;
+    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1)) << 8) | ${nodeId}`;
 }
 
 // Compressing the arrays of a 200,000-row insert took 0.07 of the plain insert's time.

@@ -113,9 +113,9 @@ alter table ${sidecarName(tableId)} enable always trigger torture_fresh`;
 }
 
 function clockSql({ tableId }: ObservedTable, nodeId: number): string {
-  return `alter table pgrep.queue_${tableId} alter column version set default (greatest(
+  return `alter table pgrep.queue_${tableId} alter column version set default (pg_catalog.setval('pgrep.ticks', greatest(
     (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + pg_catalog.pg_sequence_last_value('pgrep_torture.clock_offset'),
-    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1) << 8) | ${nodeId}`;
+    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1)) << 8) | ${nodeId}`;
 }
 
 /** Takes the locks of the TRUNCATE that follows and notes what it will find. */
