@@ -7,7 +7,6 @@ import type { VersionedTable } from './versioned-table.ts';
 export function nextVersionSql(self: string, above: string): string {
   return `((pg_catalog.setval('pgrep.ticks', greatest((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint,
     pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1, (${above} >> 8) + 1)) << 8) | ${self})`;
-})`;
 }
 
 /** SQL condition on queue rows (alias `q`): not folded into the sidecar. */
