@@ -41,9 +41,10 @@ export class Cluster implements AsyncDisposable {
     copyEmbeddedBinaries(this.#binaries);
   }
 
-  /** Nodes that take part, in the order in which they came. */
+  /** Nodes that take part, by name. */
   get members(): readonly TortureNode[] {
-    return [...this.nodes.values()].filter(({ state }) => state === 'member');
+    const members = [...this.nodes.values()].filter(({ state }) => state === 'member');
+    return members.sort((one, other) => one.name.localeCompare(other.name));
   }
 
   /** A node that was started. */

@@ -1,7 +1,7 @@
 import { addTable } from '../app/add-table.ts';
 import type { Cluster, TortureNode } from './cluster.ts';
 import { insist } from './insist.ts';
-import type { Topology } from './options.ts';
+import type { Say, Topology } from './options.ts';
 import type { Replayers } from './replayers.ts';
 import { joinOf, type Addition, type Shape } from './topology.ts';
 import { initialRows, type KeyRange } from './workload/operations.ts';
@@ -32,12 +32,14 @@ export async function joinNode(
     topology,
     hub,
     name,
+    say,
   }: {
     readonly cluster: Cluster;
     readonly replayers: Replayers;
     readonly topology: Topology;
     readonly hub: string;
     readonly name: string;
+    readonly say: Say;
   },
   signal: AbortSignal,
 ): Promise<TortureNode> {
@@ -45,8 +47,8 @@ export async function joinNode(
   const node = await cluster.add(name);
   await cluster.query(node, createTablesSql);
   await replayers.restart();
-  await insist(() => link(cluster, joinOf(topology, { hub, members, name }), signal), signal);
-  await insist(() => observe(cluster, node), signal);
+  await insist(() => link(cluster, joinOf(topology, { hub, members, name }), signal), say, signal);
+  await insist(() => observe(cluster, node), say, signal);
   return node;
 }
 

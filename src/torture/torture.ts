@@ -68,6 +68,8 @@ class Run {
   readonly #schedule: Schedule;
   readonly #keys: KeyRange;
   readonly #happened: Fault[] = [];
+  /** The join that is under way or has ended. */
+  #joined: Promise<void> = Promise.resolve();
 
   constructor(cluster: Cluster, options: TortureOptions, say: Say) {
     this.#cluster = cluster;
@@ -115,16 +117,15 @@ class Run {
 
   async #happen(fault: Fault, { replayers, writers, hub }: Parts, signal: AbortSignal): Promise<void> {
     const cluster = this.#cluster;
-    const { topology } = this.#options;
     switch (fault.event.kind) {
-      case 'join': {
-        const node = await joinNode({ cluster, replayers, topology, hub, name: fault.node }, signal);
-        this.#say(`${fault.node} has joined`);
-        writers.start(node);
+      case 'join':
+        this.#joined = this.#join(fault.node, { replayers, writers, hub }, signal);
+        await this.#joined;
         return;
-      }
       case 'forget':
-        await loseNode({ cluster, replayers, writers, name: fault.node }, signal);
+        // Who joins must know whom to join.
+        await this.#joined;
+        await loseNode({ cluster, replayers, writers, name: fault.node, say: this.#say }, signal);
         this.#say(`${fault.node} is forgotten`);
         return;
       default:
@@ -133,6 +134,13 @@ class Run {
           this.#say(`${showFault(fault)} failed: ${error instanceof Error ? error.message : String(error)}`);
         });
     }
+  }
+
+  async #join(name: string, { replayers, writers, hub }: Parts, signal: AbortSignal): Promise<void> {
+    const { topology } = this.#options;
+    const node = await joinNode({ cluster: this.#cluster, replayers, topology, hub, name, say: this.#say }, signal);
+    this.#say(`${name} has joined`);
+    writers.start(node);
   }
 
   async #conclude(
