@@ -173,3 +173,29 @@ test('G2: a one-way target beside gets what arrives from peers, also when it is 
   await settle(mesh, ['a', 'b', 'copy']);
   expect(daemon.running).toBe(true);
 });
+
+test('G2: add-table killed again and again goes on where it was, under load, with a daemon that finishes its copies', async () => {
+  await using mesh = await Mesh.create(server, 'killed', { nodes: ['a', 'b', 'c'], sql: tableSql });
+  await mesh.sql('a', "insert into public.t select i, i, 'row ' || i from generate_series(1, 50000) i");
+  await using daemon = mesh.spawn('run');
+  const first = new Writer(mesh, 'a', 100_000);
+  const writers = [first];
+  const interrupted: boolean[] = [];
+  const command = ['add-table', 'public.t', '--to', 'b,c', '--two-way'];
+  for (const steps of [150, 250, 350, 450, 550, 650]) {
+    await using killed = mesh.spawn(...command);
+    await untilWritten(first, steps);
+    // Killed with -9 by being disposed of.
+    interrupted.push(killed.running);
+  }
+  await waitFor(async () => (await mesh.pgrep(...command)).code === 0, {
+    what: 'the command to end well, once nobody else copies the table',
+    deadlineMs: 60_000,
+  });
+  expect(interrupted).toContain(true);
+  writers.push(new Writer(mesh, 'b', 200_000), new Writer(mesh, 'c', 300_000));
+  await Promise.all(writers.map((writer) => untilWritten(writer, 100)));
+  for (const writer of writers) await writer.stop();
+  await settle(mesh, ['a', 'b', 'c']);
+  expect(daemon.running).toBe(true);
+});
