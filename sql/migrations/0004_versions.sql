@@ -9,6 +9,8 @@ create table pgrep.versioned_table (
   -- the newest TRUNCATE: whatever is not newer is gone; with the transaction at the node that issued it
   floor_version bigint not null default 0,
   floor_xid bigint not null default 0,
+  -- in which life of the server `folded` was written: a crash gives ids of transactions out again
+  life text not null default '',
   constraint versioned_table_pk primary key (table_id),
   constraint versioned_table_table_fk foreign key (table_id) references pgrep.captured_table (table_id) on delete cascade
 );

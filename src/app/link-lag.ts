@@ -1,7 +1,7 @@
 import { readPosition } from './link-position.ts';
 import type { Route } from '../core/route.ts';
 import { keysInRow, queueName } from '../queue/queue-table.ts';
-import { crashedSql } from '../queue/server-life.ts';
+import { crashedSql } from '../db/server-life.ts';
 import { unseenCondition } from '../queue/unseen.ts';
 import { positionStore } from './position-store.ts';
 import type { App } from './open.ts';

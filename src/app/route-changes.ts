@@ -1,7 +1,7 @@
 import type { TwoWay } from '../core/route.ts';
 import { literal } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
-import { serverLife } from '../queue/server-life.ts';
+import { serverLife } from '../db/server-life.ts';
 
 /** Makes running daemons see that routes have changed: at once where they listen, within a second otherwise. */
 export async function announceRoutes(session: Session): Promise<void> {

@@ -1,6 +1,6 @@
 import { sqlState } from '../db/sqlstate.ts';
 import type { Session } from '../db/session.ts';
-import { serverLife } from './server-life.ts';
+import { serverLife } from '../db/server-life.ts';
 import { queueName } from './queue-table.ts';
 import { unseenCondition } from './unseen.ts';
 

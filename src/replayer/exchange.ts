@@ -6,6 +6,7 @@ import { stampedNamedKeys, stampedQueuedKeys, type QueueExtent } from '../queue/
 import type { ChangedTable, Exchange } from '../targets/target.ts';
 import { foldFunction } from '../versions/fold-sql.ts';
 import { describeVersioned } from '../versions/install-versions.ts';
+import { renewSql } from '../versions/renew-sql.ts';
 import { readSeen, seenSql } from '../versions/seen.ts';
 import { floorFunction } from '../versions/changed-sql.ts';
 import type { VersionedTable } from '../versions/versioned-table.ts';
@@ -26,6 +27,7 @@ export class LinkVersions {
     if (twoWay.length === 0) return null;
     const tables = new Map<string, VersionedTable>();
     for (const { tableId } of twoWay) tables.set(tableId, await describeVersioned(session, tableId));
+    await session.script(renewSql([...tables.keys()]).join(';\n'));
     const self = await nodeId(session, link.source);
     const target = await nodeId(session, link.target);
     const relays = twoWay.some((route) => route.twoWay?.forward === true);

@@ -76,8 +76,17 @@ export class LinkSession implements AsyncDisposable {
     this.live = this.routes.filter((route) => route.state === 'live');
     this.versions = await LinkVersions.load(this.control, this.link, this.live);
     this.position = await this.target.position(signal);
+    await this.#markJoined();
     await this.target.prepare(this.live, signal);
     return generation;
+  }
+
+  /** A link that was killed between the batch that took a table in and its record of it makes up for it: else the queue would never be emptied. */
+  async #markJoined(): Promise<void> {
+    const { snapshot, tables } = this.#position;
+    if (snapshot === null) return;
+    const joined = this.live.filter(({ id }) => !tables.has(id)).map(({ id }) => id);
+    await this.control.query('update pgrep.route set joined = true where not joined and route_id = any ($1::bigint[])', [joined]); // prettier-ignore
   }
 
   /** Prepares for the copy of one route, which is in no batch yet. */

@@ -1,5 +1,5 @@
 import type { Session } from '../db/session.ts';
-import { serverLife } from '../queue/server-life.ts';
+import { serverLife } from '../db/server-life.ts';
 
 /** What a replayer writes of its link into `pgrep.link_state` at the source; undefined leaves a member as it is. */
 export interface LinkReport {

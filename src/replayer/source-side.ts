@@ -6,7 +6,7 @@ import { readerSettings } from '../queue/batch-reader.ts';
 import { readOrigin } from '../queue/origin.ts';
 import { peekSql } from '../queue/peek.ts';
 import { queuedKeys, routeRows } from '../queue/queue-table.ts';
-import { crashedSql } from '../queue/server-life.ts';
+import { crashedSql } from '../db/server-life.ts';
 import { unseenCondition } from '../queue/unseen.ts';
 import type { SourceOrigin } from '../targets/target.ts';
 

@@ -1,3 +1,4 @@
+import { serverLife } from '../db/server-life.ts';
 import { changedFunction, changedFunctionSql, floorFunction, floorFunctionSql } from './changed-sql.ts';
 import { foldFunction, foldFunctionSql } from './fold-sql.ts';
 import { pruneFunction, pruneFunctionSql } from './prune-sql.ts';
@@ -37,7 +38,7 @@ ${columns},
   barrier bigint not null,
   constraint row_version_${tableId}_pk primary key (${table.key.map(({ name }) => name).join(', ')})
 )`,
-    `insert into pgrep.versioned_table (table_id, folded) values (${tableId}, pg_catalog.pg_current_snapshot()) on conflict (table_id) do nothing`,
+    `insert into pgrep.versioned_table (table_id, folded, life) values (${tableId}, pg_catalog.pg_current_snapshot(), ${serverLife}) on conflict (table_id) do nothing`,
     ...functions(table).flatMap(({ name, sql }) => [sql, `revoke execute on function ${name} from public`]),
   ];
 }

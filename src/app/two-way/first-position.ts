@@ -1,6 +1,6 @@
 import type { Route } from '../../core/route.ts';
 import type { Session } from '../../db/session.ts';
-import { serverLife } from '../../queue/server-life.ts';
+import { serverLife } from '../../db/server-life.ts';
 
 /**
  * The snapshot that a two-way route begins at, to be read after the route was stored, which keeps the queue from then on: all that

@@ -3,6 +3,7 @@ import type { Logger } from '../../core/logger.ts';
 import { showTable, type Link, type Route } from '../../core/route.ts';
 import type { PostgresAddress } from '../../db/session.ts';
 import { sqlState } from '../../db/sqlstate.ts';
+import { renewSql } from '../../versions/renew-sql.ts';
 import type { Applied, Batch, LinkPosition, Target } from '../target.ts';
 import { createLiveSql, createStageSql, stageSweepSql } from './apply-sql.ts';
 import { applyCarefully } from './careful-apply.ts';
@@ -93,6 +94,8 @@ class PostgresTarget implements Target {
     await this.#guard(async () => {
       const tables: TargetTable[] = [];
       for (const route of routes) tables.push(await readTargetTable(this.#connection, route));
+      const versioned = tables.flatMap((table) => (table.versioned === null ? [] : [table.versioned.tableId]));
+      if (versioned.length > 0) await this.#connection.script(renewSql(versioned).join(';\n'));
       // Stage tables of changed routes are made anew; prepared merges go with them.
       const stale = [...this.#staged].map(
         (id) => `drop table if exists pg_temp.pgrep_stage_${id}, pg_temp.pgrep_live_${id};`,
@@ -183,6 +186,7 @@ class PostgresTarget implements Target {
     return new TwoWayBatch({
       batch,
       exchange: batch.exchange,
+      source: this.#options.link.source,
       tables,
       connection: this.#connection,
       prepared: this.#prepared,

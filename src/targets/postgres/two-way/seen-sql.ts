@@ -1,4 +1,5 @@
 import { literal } from '../../../db/quote.ts';
+import { crashedSql } from '../../../db/server-life.ts';
 import { seenSql } from '../../../versions/seen.ts';
 import { settings } from './judge-sql.ts';
 import type { MeetingTable } from './meeting.ts';
@@ -34,10 +35,15 @@ function anySaw(list: string, version: string, xid: string): string {
       and pg_catalog.pg_visible_in_snapshot((${xid})::text::xid8, (e.value ->> 1)::pg_snapshot))`;
 }
 
-/** Remembers what the sender has seen. `seen`: as json text of [[origin, snapshot], …]. */
-export function rememberSeenSql(sender: number, seen: string, relays: boolean): string {
+/**
+ * Remembers what the sender has seen. `seen`: as json text of [[origin, snapshot], …]. What it says of this node counts only once
+ * it has had a batch from here since the server's last crash, which gives ids of transactions out again.
+ */
+export function rememberSeenSql(exchange: { sender: number; relays: boolean }, source: string, seen: string): string {
+  const { sender, relays } = exchange;
   return `insert into pgrep.peer_seen as p (peer, origin, snapshot, relayed)
 select ${sender}, (e.value ->> 0)::smallint, (e.value ->> 1)::pg_snapshot, ${relays} from pg_catalog.json_array_elements(${literal(seen)}::json) e
+where not ((e.value ->> 0)::smallint = (select n.node_id from pgrep.node n where n.is_self) and ${crashedSql(literal(source))})
 on conflict (peer, origin) do update set snapshot = excluded.snapshot, relayed = excluded.relayed
 where p.snapshot::text <> excluded.snapshot::text or p.relayed <> excluded.relayed`;
 }

@@ -18,6 +18,8 @@ import { recordUniqueSql } from './unique-conflict-sql.ts';
 export interface TwoWayParts {
   readonly batch: Batch;
   readonly exchange: Exchange;
+  /** The sender's name. */
+  readonly source: string;
   readonly tables: readonly StagedTable[];
   readonly connection: TargetConnection;
   readonly prepared: PreparedStatements;
@@ -185,8 +187,8 @@ export class TwoWayBatch {
   }
 
   #remember(): string {
-    const { sender, relays } = this.#parts.exchange;
-    return rememberSeenSql(sender, this.#seen(), relays);
+    const { exchange, source } = this.#parts;
+    return rememberSeenSql(exchange, source, this.#seen());
   }
 
   #seen(): string {
