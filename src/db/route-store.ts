@@ -1,6 +1,6 @@
 import { PgrepError } from '../core/error.ts';
 import type { ConflictPolicy, Link, Route, RouteState, TwoWay } from '../core/route.ts';
-import { baseTypeSql } from './base-type-sql.ts';
+import { withBaseOfDomain } from './base-type-sql.ts';
 import type { Row, Session } from './session.ts';
 
 /** Which routes to load; a missing member means any. */
@@ -32,7 +32,8 @@ export async function loadLinks(session: Session, source: string): Promise<reado
 // The column list is joined with pg_attribute so that an altered type is seen; a dropped column shows as a null type.
 // With -1 the type is one of any length: `bpchar`, where null gives
 // `character`, which is `character(1)` in a cast and cuts values off.
-const routeQuery = `select r.route_id, r.table_id, r.target, r.target_nsp, r.target_table, r.filter, r.state, r.sweep, r.options::text as options,
+const routeQuery = `${withBaseOfDomain}
+select r.route_id, r.table_id, r.target, r.target_nsp, r.target_table, r.filter, r.state, r.sweep, r.options::text as options,
   c.nsp_name, c.table_name, pg_catalog.to_json(c.key_columns)::text as key_columns,
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'source', j.value ->> 'source', 'target', j.value ->> 'target',
@@ -40,7 +41,8 @@ const routeQuery = `select r.route_id, r.table_id, r.target, r.target_nsp, r.tar
    from pg_catalog.jsonb_array_elements(r.columns) with ordinality j
    left join pg_catalog.pg_attribute a
      on a.attrelid = c.relation and a.attname = j.value ->> 'source' and not a.attisdropped
-   cross join lateral (select ${baseTypeSql('a.atttypid')} as base) b)::text as columns,
+   left join base_of_domain d on d.oid = a.atttypid
+   cross join lateral (select coalesce(d.base, a.atttypid) as base) b)::text as columns,
   (select a.atttypid <> q.atttypid from pg_catalog.pg_attribute a, pg_catalog.pg_attribute q
    where a.attrelid = c.relation and a.attname = c.key_columns[1]
      and q.attrelid = pg_catalog.to_regclass('pgrep.queue_' || r.table_id) and q.attname = 'k1') as packed,

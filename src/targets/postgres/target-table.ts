@@ -1,6 +1,6 @@
 import { PgrepError } from '../../core/error.ts';
 import { showTable, type Route, type RouteColumn } from '../../core/route.ts';
-import { baseTypeSql } from '../../db/base-type-sql.ts';
+import { withBaseOfDomain } from '../../db/base-type-sql.ts';
 import { ident, literal } from '../../db/quote.ts';
 import { describeVersionedSql, readVersioned, type VersionedTable } from '../../versions/versioned-table.ts';
 import type { TargetConnection } from './connection.ts';
@@ -103,12 +103,14 @@ const textOnlyTypes =
   'regclass,regproc,regprocedure,regoper,regoperator,regtype,regrole,regnamespace,regconfig,regdictionary,regcollation,aclitem,money,xml';
 
 function catalogSql(route: Route): string {
-  return `select pg_catalog.json_build_object(
+  return `${withBaseOfDomain}
+select pg_catalog.json_build_object(
   'oid', c.oid::text, 'kind', c.relkind,
   'columns', (select pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname, 'base', b.base::text,
       'type', pg_catalog.format_type(b.base, -1), 'generated', a.attgenerated <> '', 'identity', a.attidentity, 'notNull', a.attnotnull,
       'binary', y.typsend <> 0 and not coalesce(e.typname, y.typname) = any (${literal(`{${textOnlyTypes}}`)}::name[]) and coalesce(e.typsend, y.typsend) <> 0) order by a.attnum)
-    from pg_catalog.pg_attribute a cross join lateral (select ${baseTypeSql('a.atttypid')} as base) b
+    from pg_catalog.pg_attribute a left join base_of_domain d on d.oid = a.atttypid
+    cross join lateral (select coalesce(d.base, a.atttypid) as base) b
     join pg_catalog.pg_type y on y.oid = b.base
     left join pg_catalog.pg_type e on e.oid = y.typelem and y.typcategory = 'A'
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
