@@ -199,3 +199,26 @@ test('G2: add-table killed again and again goes on where it was, under load, wit
   await settle(mesh, ['a', 'b', 'c']);
   expect(daemon.running).toBe(true);
 });
+
+test('G5: rows that a new node brings along outlive a TRUNCATE that came long before it', async () => {
+  await using mesh = await Mesh.create(server, 'emptied', { nodes: ['a', 'b', 'c'], sql: tableSql });
+  await mesh.sql('c', "insert into public.t select i, i, 'c' from generate_series(1, 100) i");
+  await mesh.add({ to: ['b'] });
+  await mesh.sql(
+    'a',
+    "insert into public.t values (1000, 1, 'gone'); truncate public.t; insert into public.t values (1001, 1, 'a')",
+  );
+  await expect(mesh.add({ to: ['b', 'c'], merge: true })).rejects.toMatchObject({
+    code: 'no',
+    message: expect.stringMatching(/every node has seen the last TRUNCATE/) as string,
+  });
+  await using daemon = mesh.spawn('run');
+  await settle(mesh, ['a', 'b']);
+  await waitFor(
+    async () => (await mesh.pgrep('add-table', 'public.t', '--to', 'b,c', '--two-way', '--merge')).code === 0,
+    { what: 'all to know of the TRUNCATE', deadlineMs: 60_000 },
+  );
+  await settle(mesh, ['a', 'b', 'c']);
+  expect(await mesh.sql('b', 'select count(*)::integer as n from public.t')).toEqual([{ n: 101 }]);
+  expect(daemon.running).toBe(true);
+});

@@ -8,6 +8,7 @@ import type { AddTableResult, CopyProgress } from '../results.ts';
 import { interleaveSequences, type InterleaveResult } from '../sequences.ts';
 import { sequenceGroup } from './sequence-group.ts';
 import { introduceNodes } from './known-nodes.ts';
+import { lowerFloors } from './lower-floors.ts';
 import type { Member } from './member.ts';
 import type { TwoWayTableOptions } from './options.ts';
 import { planMesh, type MeshPlan } from './plan-mesh.ts';
@@ -41,6 +42,7 @@ export async function addTwoWay(
   const { initialised } = await initMissing(app, nodes, false);
   const silent = await introduceNodes(app, nodes);
   const tables = await captureAll(app, plan, signal);
+  if (options.merge === true && plan.pairs.some(({ fill }) => fill !== 'settled')) await lowerFloors(app, plan.members);
   const unsettled = plan.pairs.filter(({ fill }) => fill !== 'settled');
   const places = unsettled.map(({ from, to }) => ({ source: from.node, target: to.node, tableId: tables.get(from.node) ?? '', table: from.description.table })); // prettier-ignore
   // Held from before the routes are there, or a daemon would begin their copies before this command does.
