@@ -129,8 +129,7 @@ async function loadRoute({ session, from, options }: AddPlan, planned: PlannedRo
   });
 }
 
-/** `--key`, if it was given. */
-export function keyOption(options: AddTableOptions): { key?: readonly string[] } {
+function keyOption(options: AddTableOptions): { key?: readonly string[] } {
   return options.key === undefined ? {} : { key: options.key };
 }
 
