@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { discardedOf, unrecordedOf } from '../../src/torture/check/discarded.ts';
 import { historiesOf, type Commit, type RecordedConflict } from '../../src/torture/check/history.ts';
+import { needlessOf } from '../../src/torture/check/needless.ts';
 import { endsRight, winnerOf } from '../../src/torture/check/winner.ts';
 
 let ordinals = 0n;
@@ -128,6 +129,12 @@ describe('discarded versions', () => {
     expect(discardedOf(history, 'a.2').filter(({ version }) => version === 20n)).toEqual([]);
   });
 
+  test('are not deletions before a write that found the floor of an earlier TRUNCATE: a pruned tombstone leaves it', () => {
+    const history = (seen: bigint) => historyOf(truncate('b', 5), write('a', 10, ['a.1', null], { seen: 5n }), write('b', 20, [null, 'a.1']), write('a', 30, ['a.2', null], { seen })); // prettier-ignore
+    expect(discardedOf(history(5n), 'a.2')).toEqual([]);
+    expect(discardedOf(history(10n), 'a.2').map(({ version }) => version)).toEqual([20n]);
+  });
+
   test('are rows that a concurrent TRUNCATE removed, never the TRUNCATE', () => {
     expect(tags(discardedOf(historyOf(write('a', 10, ['a.1', null]), truncate('b', 20)), null))).toEqual(['a.1']);
     expect(discardedOf(historyOf(truncate('b', 20), write('a', 30, ['a.1', null])), 'a.1')).toEqual([]);
@@ -156,5 +163,25 @@ describe('a discarded version is recorded', () => {
     ['not as the deletion by a row of that version', conflict({ localVersion: 20n, localTag: 'a.7' }), 2],
   ])('%s', (_, found, left) => {
     expect(unrecordedOf([row, deletion], [found])).toHaveLength(left);
+  });
+});
+
+describe('a conflict is needless', () => {
+  const history = historyOf(
+    write('a', 10, ['a.1', null]),
+    write('b', 20, [null, 'a.1']),
+    write('b', 30, ['b.1', null], { seen: 20n }),
+    write('c', 25, ['c.1', 'a.1']),
+    write('c', 40, ['c.2', null], { seen: 0n }),
+  );
+
+  test.each([
+    ['between a row and what was made of it', conflict({ localTag: 'a.1', remoteTag: 'b.1' }), 1],
+    ['also when the older one arrives late', conflict({ localTag: 'b.1', remoteTag: 'a.1' }), 1],
+    ['between a deletion and the row after it', conflict({ localVersion: 20n, remoteTag: 'b.1' }), 1],
+    ['not between two that came from one', conflict({ localTag: 'c.1', remoteTag: 'b.1' }), 0],
+    ['not where nobody knows what was seen', conflict({ localVersion: 20n, remoteTag: 'c.2' }), 0],
+  ])('%s', (_, recorded, needless) => {
+    expect(needlessOf(history, [recorded])).toHaveLength(needless);
   });
 });

@@ -1,4 +1,5 @@
 import type { Commit, KeyHistory, RecordedConflict } from './history.ts';
+import { foundBy, identityOf } from './identity.ts';
 import { winnerOf } from './winner.ts';
 
 /**
@@ -18,7 +19,7 @@ export function discardedOf(history: KeyHistory, finalTag: string | null): reado
     if (commit.lost || commit.kind === 'initial' || commit.kind === 'truncate') return false;
     if (winner !== null && identityOf(commit) === identityOf(winner)) return false;
     if (continued.has(identityOf(commit))) return false;
-    return commit.tag !== null || !commits.some((other) => other.version > commit.version && mayHaveSeen(other));
+    return commit.tag !== null || !commits.some((other) => other.version > commit.version && mayHaveSeen(other, commits)); // prettier-ignore
   });
 }
 
@@ -35,17 +36,12 @@ function keeps(conflict: RecordedConflict, tag: string | null, version: bigint):
   );
 }
 
-function mayHaveSeen({ kind, tag, oldTag, seen }: Commit): boolean {
-  return tag === null || kind === 'fresh' || (oldTag === null && seen === 0n);
-}
-
-/** A row is known by its tag, whatever versions it was given; an absence by its version. */
-function identityOf({ tag, version }: Commit): string {
-  return tag ?? `absent ${version}`;
-}
-
-function foundBy({ oldTag, seen }: Commit): string {
-  return oldTag ?? `absent ${seen}`;
+/** A tombstone that is pruned leaves nothing, or the floor of a TRUNCATE before it. */
+function mayHaveSeen({ kind, tag, oldTag, seen }: Commit, commits: readonly Commit[]): boolean {
+  if (tag === null || kind === 'fresh') return true;
+  return (
+    oldTag === null && (seen === 0n || commits.some((other) => other.kind === 'truncate' && other.version === seen))
+  );
 }
 
 /** Of commits with one identity the last: a row that got a fresh version is one row. Of equal versions only the last was ever seen. */

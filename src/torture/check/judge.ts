@@ -3,6 +3,7 @@ import { discardedOf, unrecordedOf } from './discarded.ts';
 import { historiesOf, type Commit, type KeyHistory, type RecordedConflict } from './history.ts';
 import type { Kept } from './read-node.ts';
 import type { RowsByNode } from './settle.ts';
+import { needlessOf } from './needless.ts';
 import { endsRight } from './winner.ts';
 
 /** All that is known when a run has ended. */
@@ -19,7 +20,7 @@ export interface Evidence {
 
 /** Something that must not be. */
 export interface Finding {
-  readonly check: 'drained' | 'equal' | 'held' | 'winner' | 'recorded' | 'emptied' | 'replayer';
+  readonly check: 'drained' | 'equal' | 'held' | 'winner' | 'recorded' | 'needless' | 'emptied' | 'replayer';
   readonly message: string;
   /** The key in question, where there is one. */
   readonly at: { readonly table: string; readonly key: string } | null;
@@ -70,7 +71,9 @@ function judgeKey(
   const wrong: Finding = { check: 'winner', message: `The key ended with ${show(tag)}, but the highest version, ${String(highest?.version)} of node ${String(highest?.node)}, is ${show(highest?.tag ?? null)}.`, at }; // prettier-ignore
   const discarded = discardedOf(history, tag);
   const unrecorded = unrecordedOf(discarded, conflicts).map((commit): Finding => ({ check: 'recorded', message: `Version ${commit.version} of node ${commit.node}, ${show(commit.tag)}, lost to a concurrent one and is in no conflict.`, at })); // prettier-ignore
-  return { findings: [...(endsRight(history, tag) ? [] : [wrong]), ...unrecorded], discarded: discarded.length };
+  const needless = needlessOf(history, conflicts).map((conflict): Finding => ({ check: 'needless', message: `Node ${conflict.node} recorded a conflict of ${conflict.localVersion}, ${show(conflict.localTag)}, with ${conflict.remoteVersion}, ${show(conflict.remoteTag)}, of which one had seen the other.`, at })); // prettier-ignore
+  const findings = [...(endsRight(history, tag) ? [] : [wrong]), ...unrecorded, ...needless];
+  return { findings, discarded: discarded.length };
 }
 
 function judgeRest({ behind, kept }: Evidence): readonly Finding[] {
