@@ -8,12 +8,13 @@ import { serverLife } from '../../db/server-life.ts';
  * or in a version that others know to be gone, is so sent to it by the node that made it. Without other peers: now.
  */
 export async function firstPosition(session: Session, route: Route): Promise<{ snapshot: string; peers: boolean }> {
+  // 14 has no min(xid8).
   const { rows } = await session.query(
     `select case when p.peers = 0 then pg_catalog.pg_current_snapshot()::text
          when p.unknown then '1:1:' else p.least || ':' || p.least || ':' end as snapshot, p.peers > 0 as peers
      from (select pg_catalog.count(*) as peers,
          pg_catalog.bool_or(not r.joined or l.confirmed is null or l.confirmed_in is distinct from ${serverLife}) as unknown,
-         pg_catalog.min(pg_catalog.pg_snapshot_xmin(l.confirmed)) as least
+         pg_catalog.min(pg_catalog.pg_snapshot_xmin(l.confirmed)::text::bigint) as least
        from pgrep.route r left join pgrep.link_state l on l.target = r.target
        where r.table_id = $1 and r.target <> $2 and r.state = 'live' and r.options @> '{"twoWay": true}') p`,
     [route.tableId, route.target],
