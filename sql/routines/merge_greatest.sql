@@ -16,7 +16,7 @@ set bytea_output = 'hex'
 set extra_float_digits = 3
 as $$
 declare
-  result a%type;
+  result alias for $0;
   picks text;
 begin
   -- Of equal values greatest() gives its first argument: both orders, and then the text, leave one.

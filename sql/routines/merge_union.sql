@@ -17,7 +17,7 @@ set bytea_output = 'hex'
 set extra_float_digits = 3
 as $$
 declare
-  result a%type;
+  result alias for $0;
   picks text;
   others_of_a text;
   others_of_b text;
