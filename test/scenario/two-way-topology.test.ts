@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fill, Mesh, tableSql } from '../integration/mesh.ts';
+import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { waitFor } from '../support/wait.ts';
+import { expectNoConflicts, replaying, sameEverywhere, wholeTable } from './all-nodes.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  // Replayers are woken by notifications only where no transaction can be prepared.
+  server = await startPostgres({ name: 'topology', settings: { max_prepared_transactions: 0 } });
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+// Counts each change of a row, whoever makes it, also where a replayer's session fires no ordinary triggers.
+const auditSql = `create table public.audit (place bigint generated always as identity, op text not null, id integer not null);
+create function public.audit() returns trigger language plpgsql as $$
+begin
+  insert into public.audit (op, id) values (tg_op, coalesce(new.id, old.id));
+  return null;
+end $$;
+create trigger audit after insert or update or delete on public.t for each row execute function public.audit();
+alter table public.t enable always trigger audit`;
+
+interface Topology {
+  readonly name: string;
+  readonly nodes: readonly string[];
+  readonly lay: (mesh: Mesh) => Promise<unknown>;
+}
+const mesh3: Topology = { name: 'mesh', nodes: ['a', 'b', 'c'], lay: (mesh) => mesh.add({ to: ['b', 'c'] }) };
+const star: Topology = {
+  name: 'star',
+  nodes: ['hub', 'x', 'y', 'z'],
+  lay: (mesh) => mesh.add({ to: ['x', 'y', 'z'], forward: true }),
+};
+const chain: Topology = {
+  name: 'chain',
+  nodes: ['a', 'b', 'c', 'd'],
+  lay: async (mesh) => {
+    await mesh.add({ from: 'b', to: ['a', 'c'], forward: true });
+    await mesh.add({ from: 'c', to: ['d'], forward: true });
+  },
+};
+
+async function laid({ name, nodes, lay }: Topology, suffix: string): Promise<Mesh> {
+  const mesh = await Mesh.create(server, `${name}_${suffix}`, { nodes, sql: tableSql });
+  await lay(mesh);
+  await mesh.sql(nodes[0] ?? '', fill);
+  await using daemon = await replaying(mesh);
+  await sameEverywhere(mesh);
+  expect(daemon.running).toBe(true);
+  return mesh;
+}
+
+describe.each([mesh3, star, chain])('$name', (topology) => {
+  test('G3, G5: each change is applied exactly once at each node, and nothing goes on afterwards', async () => {
+    await using mesh = await laid(topology, 'once');
+    for (const node of mesh.nodes) await mesh.sql(node, auditSql);
+    await using daemon = await replaying(mesh);
+    // Each node has keys of its own and changes each of them in steps that all nodes have seen before the next.
+    const own = (place: number): string => `id between ${1000 * (place + 1)} and ${1000 * (place + 1) + 99}`;
+    const steps: readonly ((place: number) => string)[] = [
+      (place) => `insert into public.t select i, 0, 'new' from generate_series(${1000 * (place + 1)}, ${1000 * (place + 1) + 99}) i`, // prettier-ignore
+      (place) => `update public.t set n = n + 1 where ${own(place)}`,
+      (place) => `delete from public.t where ${own(place)} and id % 2 = 0`,
+    ];
+    for (const step of steps) {
+      await Promise.all(mesh.nodes.map((node, place) => mesh.sql(node, step(place))));
+      await sameEverywhere(mesh);
+    }
+    await untilIdle(mesh);
+    const counts =
+      'select op, count(*)::integer as n, count(distinct id)::integer as ids from public.audit group by op order by op';
+    const nodes = mesh.nodes.length;
+    const once = [
+      { op: 'DELETE', n: 50 * nodes, ids: 50 * nodes },
+      { op: 'INSERT', n: 100 * nodes, ids: 100 * nodes },
+      { op: 'UPDATE', n: 100 * nodes, ids: 100 * nodes },
+    ];
+    expect(await mesh.everywhere(counts)).toEqual(Object.fromEntries(mesh.nodes.map((node) => [node, once])));
+    await expectNoConflicts(mesh);
+    expect(daemon.running).toBe(true);
+  });
+
+  test('G5: of concurrent changes at all nodes the latest stands everywhere', async () => {
+    await using mesh = await laid(topology, 'wins');
+    const last = mesh.nodes.length - 1;
+    // Nobody replays: nobody hears of another's change. Key 1 is written in the order of nodes, key 2 the other way round.
+    for (const [place, node] of mesh.nodes.entries()) {
+      await mesh.sql(node, `update public.t set info = '${node}' where id = 1`);
+      await mesh.sql(mesh.nodes[last - place] ?? '', `update public.t set info = '${mesh.nodes[last - place] ?? ''}' where id = 2`); // prettier-ignore
+      if (place === last) await mesh.sql(node, 'delete from public.t where id = 3');
+      else await mesh.sql(node, `update public.t set info = '${node}' where id = 3`);
+      await mesh.sql(node, `insert into public.t values (50, ${place}, '${node}')`);
+    }
+    await using daemon = await replaying(mesh);
+    await sameEverywhere(mesh);
+    const rows = 'select id, info from public.t where id in (1, 2, 3, 50) order by id';
+    expect(await mesh.sql(mesh.nodes[0] ?? '', rows)).toEqual([
+      { id: 1, info: mesh.nodes[last] },
+      { id: 2, info: mesh.nodes[0] },
+      { id: 50, info: mesh.nodes[last] },
+    ]);
+    await untilIdle(mesh);
+    expect(daemon.running).toBe(true);
+  });
+
+  test('G6: changes that follow each other from node to node are no conflicts', async () => {
+    await using mesh = await laid(topology, 'order');
+    await using daemon = await replaying(mesh);
+    const nodes = mesh.nodes.length;
+    for (let turn = 0; turn < 2 * nodes; turn += 1) {
+      const node = mesh.nodes[(turn * (nodes - 1)) % nodes] ?? '';
+      await mesh.sql(node, `update public.t set n = ${turn}, info = info || ' ${node}' where id <= 5`);
+      if (turn % 2 === 0) await mesh.sql(node, `delete from public.t where id = 6`);
+      else await mesh.sql(node, `insert into public.t values (6, ${turn}, '${node}')`);
+      await sameEverywhere(mesh);
+    }
+    await expectNoConflicts(mesh);
+    expect(daemon.running).toBe(true);
+  });
+});
+
+test('G6: a change that overtakes the one it follows, through a third node, is no conflict', async () => {
+  await using mesh = await laid(mesh3, 'overtakes');
+
+  await mesh.sql('a', "update public.t set info = 'a' where id in (1, 2); delete from public.t where id = 3; insert into public.t values (60, 0, 'a')"); // prettier-ignore
+  {
+    await using toB = await replaying(mesh, '--to', 'b');
+    await sameEverywhere(mesh, wholeTable, { nodes: ['a', 'b'], to: 'b' });
+    expect(toB.running).toBe(true);
+  }
+  await mesh.sql('b', "update public.t set info = info || ' b' where id in (1, 60); delete from public.t where id = 2; insert into public.t values (3, 0, 'b')"); // prettier-ignore
+  {
+    await using fromB = await replaying(mesh, '--from', 'b');
+    await waitFor(async () => (await mesh.sql('c', "select from public.t where info = 'a b'")).length === 2, { what: 'the changes of b at c' }); // prettier-ignore
+    expect(fromB.running).toBe(true);
+  }
+  await using daemon = await replaying(mesh);
+  await sameEverywhere(mesh);
+  await untilIdle(mesh);
+  expect(await mesh.sql('c', 'select id, info from public.t where id in (1, 2, 3, 60) order by id')).toEqual([
+    { id: 1, info: 'a b' },
+    { id: 3, info: 'b' },
+    { id: 60, info: 'a b' },
+  ]);
+  await expectNoConflicts(mesh);
+  expect(daemon.running).toBe(true);
+});
+
+/** Waits until no link has committed a batch for five seconds, which is five looks of each. */
+async function untilIdle(mesh: Mesh): Promise<void> {
+  let before = '';
+  let since = Date.now();
+  await waitFor(
+    async () => {
+      const now = JSON.stringify(await mesh.everywhere('select source, epoch from pgrep.position order by source'));
+      if (now !== before) since = Date.now();
+      before = now;
+      return Date.now() - since >= 5_000;
+    },
+    { what: 'five seconds without a batch', deadlineMs: 60_000, everyMs: 200 },
+  );
+}
