@@ -97,7 +97,8 @@ export class LinkLoop {
     const { peek } = found;
     if (!this.#state.originChecked) {
       this.#state.originChecked = true;
-      // A position that was set back has more to look for.
+      // A position that was set back has more to look for. Where nothing is queued, the target is still to confirm what it has.
+      this.#state.unflushed = true;
       if (this.#session.checkOrigin(this.#logger, parseSnapshot(peek.snapshot).xmax)) return this.#session.reader.end();
     }
     if (peek.generation !== this.#state.generation) return this.#reload(signal);

@@ -104,5 +104,6 @@ $pgrep$`;
 
 /** From-item: what each peer of the table has seen of this node. */
 function peersOf(tableId: string): string {
-  return `from (select s.snapshot ${peersSql(tableId).replace('from pgrep.route r', 'from pgrep.route r join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = self')}) s`;
+  const seen = `r join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = self and ${countsSql('s', 'self', 'r.target')}`;
+  return `from (select s.snapshot ${peersSql(tableId).replace('pgrep.route r', `pgrep.route ${seen}`)}) s`;
 }

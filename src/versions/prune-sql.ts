@@ -1,6 +1,6 @@
 import { foldFunction } from './fold-sql.ts';
 import { sidecarName, type VersionedTable } from './versioned-table.ts';
-import { heldSql, peersSql, unfoldedCondition } from './version-sql.ts';
+import { countsSql, heldSql, peersSql, selfSql, unfoldedCondition } from './version-sql.ts';
 
 /** `pgrep.prune_7`, see `pruneFunctionSql`. */
 export function pruneFunction(tableId: string): string {
@@ -33,7 +33,7 @@ begin
     and not ${heldSql(table, 'rv')}
     and not exists (select ${peersSql(tableId)} and not exists (
       select from pgrep.node n where n.name = r.target and (n.node_id = rv.version & 255 or exists (
-        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255
+        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255 and ${countsSql('s', selfSql, 'r.target')}
           and pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot)))));
   get diagnostics removed = row_count;
   return removed;

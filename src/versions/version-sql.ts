@@ -1,3 +1,4 @@
+import { serverLife } from '../db/server-life.ts';
 import type { VersionedTable } from './versioned-table.ts';
 
 /**
@@ -64,4 +65,12 @@ export function peersSql(tableId: string): string {
 export function heldSql(table: VersionedTable, alias: string): string {
   const key = table.key.map(({ name }) => `${alias}.${name}::text`).join(', ');
   return `exists (select from pgrep.sync_err_rec e join pgrep.route r on r.route_id = e.route_id where r.table_id = ${table.tableId} and e.key = array[${key}])`;
+}
+
+/**
+ * SQL condition on a peer's row of `pgrep.peer_seen` (`seen`) for a peer named by `target`: it counts. What a peer says of this node (`self`)
+ * does only once it has had a batch from here since the server's last crash, which gives ids of transactions out again.
+ */
+export function countsSql(seen: string, self: string, target: string): string {
+  return `(${seen}.origin <> ${self} or exists (select from pgrep.link_state l where l.target = ${target} and l.confirmed_in = ${serverLife}))`;
 }

@@ -186,7 +186,6 @@ class PostgresTarget implements Target {
     return new TwoWayBatch({
       batch,
       exchange: batch.exchange,
-      source: this.#options.link.source,
       tables,
       connection: this.#connection,
       prepared: this.#prepared,

@@ -76,7 +76,7 @@ known as materialized (
     array[${stagedKeyValues(table)
       .map((value) => `(${value})::text`)
       .join(', ')}] as key) c${mergeJoin(table, policy)}
-  where (case when r.wins then ${lostHere()} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
+  where (case when r.wins then ${lostHere(table)} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
     and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
 ), recorded as (
   insert into pgrep.conflict (nsp_name, table_name, key, kind, policy, verdict, source, local_version, remote_version, local_row, remote_row)
@@ -103,8 +103,8 @@ function there(table: MeetingTable): string {
 }
 
 // The loser is what was here: concurrent unless the sender had seen it. Rows without versions meet only when both sides had rows before.
-function lostHere(): string {
-  return `(r.local_version > 255 and not ${senderSaw('r.local_version', 'r.local_xid')}) or (r.version < 256 and r.there)`;
+function lostHere(table: MeetingTable): string {
+  return `(r.local_version > 255 and not ${senderSaw(table, 'r')}) or (r.version < 256 and r.there)`;
 }
 
 // The loser is what arrived: concurrent unless the winner's node had seen it.

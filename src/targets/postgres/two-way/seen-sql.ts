@@ -4,10 +4,15 @@ import { seenSql } from '../../../versions/seen.ts';
 import { settings } from './judge-sql.ts';
 import type { MeetingTable } from './meeting.ts';
 
-/** SQL condition: the sender of the batch had seen a version, given by its expression and its transaction's, or had written it. */
-export function senderSaw(version: string, xid: string): string {
+/**
+ * SQL condition: the sender of the batch had seen the local version of `row`, or had written it. What it says of this node counts
+ * only once it has had a batch from here since the server's last crash, which gives ids of transactions out again.
+ */
+export function senderSaw(table: MeetingTable, row: string): string {
   const seen = `pg_catalog.json_array_elements(pg_catalog.current_setting('${settings.seen}')::json)`;
-  return `(${version} & 255 = pg_catalog.current_setting('${settings.sender}')::smallint or ${anySaw(seen, version, xid)})`;
+  const origin = `(${row}.local_version & 255)`;
+  return `(${origin} = pg_catalog.current_setting('${settings.sender}')::smallint or (${anySaw(seen, `${row}.local_version`, `${row}.local_xid`)}
+      and not (${origin} = ${row}.self and ${crashedSql(literal(table.route.source))})))`;
 }
 
 /**
@@ -35,15 +40,10 @@ function anySaw(list: string, version: string, xid: string): string {
       and pg_catalog.pg_visible_in_snapshot((${xid})::text::xid8, (e.value ->> 1)::pg_snapshot))`;
 }
 
-/**
- * Remembers what the sender has seen. `seen`: as json text of [[origin, snapshot], …]. What it says of this node counts only once
- * it has had a batch from here since the server's last crash, which gives ids of transactions out again.
- */
-export function rememberSeenSql(exchange: { sender: number; relays: boolean }, source: string, seen: string): string {
-  const { sender, relays } = exchange;
+/** Remembers what the sender has seen. `seen`: as json text of [[origin, snapshot], …]. */
+export function rememberSeenSql(sender: number, seen: string, relays: boolean): string {
   return `insert into pgrep.peer_seen as p (peer, origin, snapshot, relayed)
 select ${sender}, (e.value ->> 0)::smallint, (e.value ->> 1)::pg_snapshot, ${relays} from pg_catalog.json_array_elements(${literal(seen)}::json) e
-where not ((e.value ->> 0)::smallint = (select n.node_id from pgrep.node n where n.is_self) and ${crashedSql(literal(source))})
 on conflict (peer, origin) do update set snapshot = excluded.snapshot, relayed = excluded.relayed
 where p.snapshot::text <> excluded.snapshot::text or p.relayed <> excluded.relayed`;
 }

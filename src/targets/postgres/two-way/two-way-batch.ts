@@ -18,8 +18,6 @@ import { recordUniqueSql } from './unique-conflict-sql.ts';
 export interface TwoWayParts {
   readonly batch: Batch;
   readonly exchange: Exchange;
-  /** The sender's name. */
-  readonly source: string;
   readonly tables: readonly StagedTable[];
   readonly connection: TargetConnection;
   readonly prepared: PreparedStatements;
@@ -187,8 +185,8 @@ export class TwoWayBatch {
   }
 
   #remember(): string {
-    const { exchange, source } = this.#parts;
-    return rememberSeenSql(exchange, source, this.#seen());
+    const { sender, relays } = this.#parts.exchange;
+    return rememberSeenSql(sender, this.#seen(), relays);
   }
 
   #seen(): string {
