@@ -1,6 +1,7 @@
 import { ident, tableIdent } from '../db/quote.ts';
 import { sidecarName, type VersionedTable } from './versioned-table.ts';
 import {
+  countsSql,
   heldSql,
   nextVersionSql,
   peersSql,
