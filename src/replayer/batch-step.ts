@@ -52,7 +52,7 @@ export async function applyBatch(
     small: keys <= smallKeys,
     whole: keys <= limits.maxBatchRows,
   });
-  const joined = session.live.filter((route) => session.position.tables.has(route.id)).map((route) => route.id);
+  const joined = joining(session);
   // Joining is what frees the table's queue, so it has to be flushed.
   const mark: Mark = {
     kind: 'position',
@@ -68,6 +68,22 @@ export async function applyBatch(
   if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
   if (joined.length > 0) await markJoined(session, joined);
   return { again: false, keys, held: applied.held, catchingUp: extent.cutoff !== null };
+}
+
+/**
+ * A batch without rows, up to a look that found none. Its commit is flushed at the target, and with it all before. Copied tables join
+ * by it too: from a node that is never written nothing else comes, and the target forgets no version while a copy may be coming in.
+ * False: nothing was committed; the position has been read anew.
+ */
+export async function applyNothing(session: LinkSession, peek: Peek, signal: AbortSignal): Promise<boolean> {
+  const { build } = await session.reader.open();
+  const view = session.reader.opened(build);
+  const joined = joining(session);
+  const mark: Mark = { kind: 'position', snapshot: peek.snapshot, joined, durable: true };
+  const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, signal });
+  await session.reader.end();
+  if (applied.committed && joined.length > 0) await markJoined(session, joined);
+  return applied.committed;
 }
 
 export interface TableWork {
@@ -193,6 +209,11 @@ async function touchHeld(session: LinkSession, view: SourceView, tables: readonl
   const untouched = await touchRecords(session.control, found.map((row) => String(row['id']))); // prettier-ignore
   if (!untouched) await session.reader.end();
   return untouched;
+}
+
+/** Routes whose tables were copied and are in no batch yet. */
+function joining({ live, position }: LinkSession): readonly string[] {
+  return live.filter((route) => position.tables.has(route.id)).map((route) => route.id);
 }
 
 async function markJoined(session: LinkSession, joined: readonly string[]): Promise<void> {

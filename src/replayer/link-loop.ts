@@ -4,7 +4,7 @@ import { monotonicMs, pause } from '../core/timing.ts';
 import { takeRetryRequests, wakeMissingParents } from '../failures/error-records.ts';
 import type { Doorbell } from '../queue/doorbell.ts';
 import type { Peek } from '../queue/peek.ts';
-import { applyBatch, applyTables, type BatchOutcome } from './batch-step.ts';
+import { applyBatch, applyNothing, type BatchOutcome } from './batch-step.ts';
 import type { LinkSession } from './link-session.ts';
 import { reportLink, type LinkReport } from './link-state.ts';
 import { isFlushDue, restMs, smoothRate } from './pacing.ts';
@@ -194,12 +194,7 @@ export class LinkLoop {
 
   /** An empty batch whose commit is flushed, and with it all before. */
   async #flush(peek: Peek, signal: AbortSignal): Promise<void> {
-    const { build } = await this.#session.reader.open();
-    const view = this.#session.reader.opened(build);
-    const mark = { kind: 'position', snapshot: peek.snapshot, joined: [], durable: true } as const;
-    const applied = await applyTables(this.#session, { view, tables: [], mark, arrived: peek.arrived, signal });
-    await this.#session.reader.end();
-    if (!applied.committed) return;
+    if (!(await applyNothing(this.#session, peek, signal))) return;
     this.#told(peek);
     await this.#flushed(true);
   }
