@@ -6,24 +6,6 @@ import { connect, never, one } from './replay-pair.ts';
 
 let server: PostgresServer;
 let db: pg.Client;
-beforeAll(async () => {
-  server = await startPostgres({ name: 'merge' });
-  const url = await server.createDatabase('merge');
-  await using app = openApp({
-    config: {
-      home: 'local',
-      nodes: { local: { kind: 'postgres', postgres: new Secret(url), replicaRole: true } },
-      replayer: { maxBatchRows: 1, pollMs: 20, copyChunkRows: 1, maxClockSkewMs: 0, conflictRetentionDays: 1 },
-    },
-  });
-  await initNodes(app, { dryRun: false }, never);
-  db = await connect(url);
-  await db.query(tables);
-});
-afterAll(async () => {
-  await db.end();
-  await server[Symbol.asyncDispose]();
-});
 
 // Types with and without an order, equal values of different looks, a dropped column, and what a row may hold in arrays.
 const tables = `
@@ -68,45 +50,66 @@ async function broken(f: string, table: 'wide' | 'sets', seed: number): Promise<
   );
 }
 
-describe.each([
-  ['pgrep.merge_greatest', 'wide'],
-  ['pgrep.merge_greatest', 'sets'],
-  ['pgrep.merge_union', 'wide'],
-  ['pgrep.merge_union', 'sets'],
-] as const)('%s of two rows of "%s"', (f, table) => {
-  test.each([0.1, 0.2, Number((Math.random() * 0.9).toFixed(6))])(
-    'is symmetric, associative and idempotent (seed %f)',
-    async (seed) => {
-      expect(await broken(f, table, seed)).toEqual([]);
-    },
-  );
-});
-
-describe('merging', () => {
-  test('merge_greatest takes the greater value of each column, whatever the versions, and null only where both are null', async () => {
-    expect(
-      await one(
-        db,
-        `select pgrep.merge_greatest((1, 'b', array['x'], null, null, null, 1)::sets, 9, (1, 'B', array['y'], array[1], null, null, 2)::sets, 5)`,
-      ),
-    ).toEqual(['(1,b,{y},{1},,,2)']);
-  });
-
-  test('merge_union unites arrays, each element once, and takes the other columns from the higher version', async () => {
-    expect(
-      await one(
-        db,
-        `select pgrep.merge_union((1, 'older', array['c','a','a'], array[1.0,2], null, null, 1)::sets, 5, (1, 'newer', array['b','a'], array[1.00], array['[]'::json], null, 2)::sets, 9)`,
-      ),
-    ).toEqual(['(1,newer,"{a,b,c}","{1.00,2}",{[]},,2)']);
-  });
-
-  test('values that are no rows are refused', async () => {
-    await expect(db.query('select pgrep.merge_greatest(1, 1::bigint, 2, 2::bigint)')).rejects.toMatchObject({
-      code: '42804',
+describe.each([14, 18] as const)('on PostgreSQL %d', (version) => {
+  beforeAll(async () => {
+    server = await startPostgres({ name: 'merge', version });
+    const url = await server.createDatabase('merge');
+    await using app = openApp({
+      config: {
+        home: 'local',
+        nodes: { local: { kind: 'postgres', postgres: new Secret(url), replicaRole: true } },
+        replayer: { maxBatchRows: 1, pollMs: 20, copyChunkRows: 1, maxClockSkewMs: 0, conflictRetentionDays: 1 },
+      },
     });
-    await expect(db.query('select pgrep.merge_union(1, 1::bigint, 2, 2::bigint)')).rejects.toMatchObject({
-      code: '42804',
+    await initNodes(app, { dryRun: false }, never);
+    db = await connect(url);
+    await db.query(tables);
+  });
+  afterAll(async () => {
+    await db.end();
+    await server[Symbol.asyncDispose]();
+  });
+
+  describe.each([
+    ['pgrep.merge_greatest', 'wide'],
+    ['pgrep.merge_greatest', 'sets'],
+    ['pgrep.merge_union', 'wide'],
+    ['pgrep.merge_union', 'sets'],
+  ] as const)('%s of two rows of "%s"', (f, table) => {
+    test.each([0.1, Number((Math.random() * 0.9).toFixed(6))])(
+      'is symmetric, associative and idempotent (seed %f)',
+      async (seed) => {
+        expect(await broken(f, table, seed)).toEqual([]);
+      },
+    );
+  });
+
+  describe('merging', () => {
+    test('merge_greatest takes the greater value of each column, whatever the versions, and null only where both are null', async () => {
+      expect(
+        await one(
+          db,
+          `select pgrep.merge_greatest((1, 'b', array['x'], null, null, null, 1)::sets, 9, (1, 'B', array['y'], array[1], null, null, 2)::sets, 5)`,
+        ),
+      ).toEqual(['(1,b,{y},{1},,,2)']);
+    });
+
+    test('merge_union unites arrays, each element once, and takes the other columns from the higher version', async () => {
+      expect(
+        await one(
+          db,
+          `select pgrep.merge_union((1, 'older', array['c','a','a'], array[1.0,2], null, null, 1)::sets, 5, (1, 'newer', array['b','a'], array[1.00], array['[]'::json], null, 2)::sets, 9)`,
+        ),
+      ).toEqual(['(1,newer,"{a,b,c}","{1.00,2}",{[]},,2)']);
+    });
+
+    test('values that are no rows are refused', async () => {
+      await expect(db.query('select pgrep.merge_greatest(1, 1::bigint, 2, 2::bigint)')).rejects.toMatchObject({
+        code: '42804',
+      });
+      await expect(db.query('select pgrep.merge_union(1, 1::bigint, 2, 2::bigint)')).rejects.toMatchObject({
+        code: '42804',
+      });
     });
   });
 });
