@@ -175,12 +175,15 @@ describe('a conflict is needless', () => {
     write('c', 40, ['c.2', null], { seen: 0n }),
   );
 
+  const between = (local: readonly [number, string | null], remote: readonly [number, string | null]): RecordedConflict => conflict({ localVersion: BigInt(local[0]), localTag: local[1], remoteVersion: BigInt(remote[0]), remoteTag: remote[1] }); // prettier-ignore
+
   test.each([
-    ['between a row and what was made of it', conflict({ localTag: 'a.1', remoteTag: 'b.1' }), 1],
-    ['also when the older one arrives late', conflict({ localTag: 'b.1', remoteTag: 'a.1' }), 1],
-    ['between a deletion and the row after it', conflict({ localVersion: 20n, remoteTag: 'b.1' }), 1],
-    ['not between two that came from one', conflict({ localTag: 'c.1', remoteTag: 'b.1' }), 0],
-    ['not where nobody knows what was seen', conflict({ localVersion: 20n, remoteTag: 'c.2' }), 0],
+    ['between a row and what was made of it', between([10, 'a.1'], [30, 'b.1']), 1],
+    ['also when the older one arrives late', between([30, 'b.1'], [10, 'a.1']), 1],
+    ['between a deletion and the row after it', between([20, null], [30, 'b.1']), 1],
+    ['not between two that came from one', between([25, 'c.1'], [30, 'b.1']), 0],
+    ['not where nobody knows what was seen', between([20, null], [40, 'c.2']), 0],
+    ['not where an older row was given a newer version', between([35, 'a.1'], [30, 'b.1']), 0],
   ])('%s', (_, recorded, needless) => {
     expect(needlessOf(history, [recorded])).toHaveLength(needless);
   });

@@ -3,16 +3,20 @@ import { foundBy, identityOf } from './identity.ts';
 
 /**
  * Conflicts that were none: one of the two versions came, step by step, from the other, so whoever wrote it had seen the other.
- * What a transaction found absent without a known version ends the way back: such conflicts are taken for right.
+ * What a transaction found absent without a known version ends the way back, and a version that pgrep gave an older row (step f) is new:
+ * such conflicts are taken for right.
  */
 export function needlessOf(
   { commits }: KeyHistory,
   conflicts: readonly RecordedConflict[],
 ): readonly RecordedConflict[] {
-  const found = new Map(commits.filter(({ kind }) => kind !== 'fresh').map((commit) => [identityOf(commit), foundBy(commit)])); // prettier-ignore
+  const written = commits.filter(({ kind }) => kind !== 'fresh');
+  const found = new Map(written.map((commit) => [identityOf(commit), foundBy(commit)]));
+  const versions = new Map(written.map((commit) => [identityOf(commit), commit.version]));
   return conflicts.filter(({ localTag, localVersion, remoteTag, remoteVersion }) => {
     const local = identityOf({ tag: localTag, version: localVersion });
     const remote = identityOf({ tag: remoteTag, version: remoteVersion });
+    if (versions.get(local) !== localVersion || versions.get(remote) !== remoteVersion) return false;
     return local !== remote && (comesFrom(found, local, remote) || comesFrom(found, remote, local));
   });
 }
