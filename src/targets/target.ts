@@ -100,7 +100,7 @@ export interface Exchange {
   readonly relays: boolean;
 }
 
-/** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_stamp` and `pgrep_inserted` (src/queue/stamped-keys.ts). */
+/** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_stamp`, `pgrep_inserted` and `pgrep_foreign_too` (src/queue/stamped-keys.ts). */
 export interface ChangedVersions {
   /** The source's table. */
   readonly table: VersionedTable;

@@ -24,7 +24,8 @@ $pgrep$`;
  * DDL of the function that gives the distinct keys that a two-way route has to send: those in the queue that `seen` has not seen, of
  * transactions before `cutoff` (null: all). With each goes what tells its version: `stamp`, version and transaction of the
  * newest local change, also of those that are taken later, since the row is read as it is now (null: none is left in the
- * queue), and `was_inserted`. What arrived from others goes on only to where it did not come from, and only with `forwards_to`, the
+ * queue), and `was_inserted`. `foreign_too`: the row is sent also where its version is another node's; otherwise that one sends it, and
+ * knows what it has seen. What arrived from others goes on only to where it did not come from, and only with `forwards_to`, the
  * target's node id. A function, because PostgreSQL would plan the query anew for each COPY: some ms for a single row.
  */
 export function changedFunctionSql(table: VersionedTable): string {
@@ -32,7 +33,7 @@ export function changedFunctionSql(table: VersionedTable): string {
   const keys = table.key.map(({ name }) => `k.${name}`).join(', ');
   const returned = table.key.map(({ name, type }) => `${name} ${type.replace(/ collate .*$/, '')}`).join(', ');
   return `create or replace function ${changedFunction(tableId)}(seen pg_snapshot, cutoff xid8, forwards_to smallint)
-returns table (${returned}, stamp bigint[], was_inserted boolean) language plpgsql stable as $pgrep$
+returns table (${returned}, stamp bigint[], was_inserted boolean, foreign_too boolean) language plpgsql stable as $pgrep$
 #variable_conflict use_column
 declare
   self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
@@ -44,7 +45,8 @@ declare
 begin
   return query
   select ${keys}, pg_catalog.max(${stampSql}) filter (where q.from_node is null),
-    coalesce(pg_catalog.bool_or(q.inserted) filter (where q.from_node is null), false)
+    coalesce(pg_catalog.bool_or(q.inserted) filter (where q.from_node is null), false),
+    forwards_to is not null or pg_catalog.bool_or((q.xid >= seen_xmax or q.xid = any (seen_xip)) and q.from_node is not distinct from self)
   from ${queueWithKeys(table)}
   where (q.xid >= least_xid or q.xid = any (open_xids)) and not q.truncated
   group by ${keys}

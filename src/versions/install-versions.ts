@@ -39,7 +39,11 @@ ${columns},
   constraint row_version_${tableId}_pk primary key (${table.key.map(({ name }) => name).join(', ')})
 )`,
     `insert into pgrep.versioned_table (table_id, folded, life) values (${tableId}, pg_catalog.pg_current_snapshot(), ${serverLife}) on conflict (table_id) do nothing`,
-    ...functions(table).flatMap(({ name, sql }) => [sql, `revoke execute on function ${name} from public`]),
+    ...functions(table).flatMap(({ name, sql }) => [
+      `drop function if exists ${name}`,
+      sql,
+      `revoke execute on function ${name} from public`,
+    ]),
   ];
 }
 

@@ -52,13 +52,16 @@ async function equal(of: Mesh): Promise<void> {
   );
 }
 
-/** Conflicts of a node in short. */
-async function conflicts(of: Mesh, node: string): Promise<readonly string[]> {
-  const found = await of.sql(
-    node,
-    "select c.key[1] || ' ' || c.kind || ' ' || c.verdict || ' ' || coalesce(c.local_row ->> 'info', '-') || ' ' || coalesce(c.remote_row ->> 'info', '-') as line from pgrep.conflict c order by c.key, c.id",
-  );
-  return found.map((row) => String(row['line']));
+/**
+ * What lost, with what beat it, over all nodes: each is kept by the node that found it, or by both when both found it. `-` is a row that is absent.
+ */
+async function lost(of: Mesh): Promise<readonly string[]> {
+  const found =
+    await of.everywhere(`select c.key[1] || ': ' || case c.verdict when 'local' then local_info || ' beat ' || remote_info when 'remote' then remote_info || ' beat ' || local_info
+      else least(local_info, remote_info) || ' ' || c.verdict || ' ' || greatest(local_info, remote_info) end || ', ' ||
+      case when c.kind in ('update/delete', 'delete/update') then 'update and delete' else c.kind end as line
+    from pgrep.conflict c, lateral (select coalesce(c.local_row ->> 'info', '-') as local_info, coalesce(c.remote_row ->> 'info', '-') as remote_info) i`);
+  return [...new Set(Object.values(found).flatMap((rows) => rows.map((row) => String(row['line']))))].toSorted();
 }
 
 describe('G5, G6: two nodes changed apart', () => {
@@ -73,17 +76,11 @@ describe('G5, G6: two nodes changed apart', () => {
       { id: 2, info: 'b' },
       { id: 10, info: 'b' },
     ]);
-    expect(await conflicts(of, 'a')).toEqual([
-      '1 update/update remote a b',
-      '10 insert/insert remote a b',
-      '2 delete/update remote - b',
-      '3 update/delete remote a -',
-    ]);
-    expect(await conflicts(of, 'b')).toEqual([
-      '1 update/update local b a',
-      '10 insert/insert local b a',
-      '2 update/delete local b -',
-      '3 delete/update local - a',
+    expect(await lost(of)).toEqual([
+      '10: b beat a, insert/insert',
+      '1: b beat a, update/update',
+      '2: b beat -, update and delete',
+      '3: - beat a, update and delete',
     ]);
   });
 
@@ -97,14 +94,14 @@ describe('G5, G6: two nodes changed apart', () => {
       { id: 1, info: 'b' },
       { id: 11, info: 'b' },
     ]);
-    expect(await conflicts(of, 'b')).toEqual(['1 truncate/write local b -', '11 truncate/write local b -']);
+    expect(await lost(of)).toContain('1: b beat -, truncate/write');
   });
 
   test('a write and a later TRUNCATE apart: the table is empty everywhere, the write is kept', async () => {
     await using of = await mesh('truncating');
     await apart(of, { a: "update public.t set info = 'a' where id = 1", b: 'truncate public.t' });
     expect(await of.sql('a', rows)).toEqual([]);
-    expect(await conflicts(of, 'a')).toEqual(['1 truncate/write remote a -']);
+    expect(await lost(of)).toEqual(['1: - beat a, truncate/write']);
   });
 
   test('equal rows are agreement, and changes that saw each other are none', async () => {
@@ -117,8 +114,7 @@ describe('G5, G6: two nodes changed apart', () => {
     await apart(of, { b: "update public.t set info = info || ', then b' where id = 2" });
     await apart(of, { a: 'delete from public.t where id = 2' });
     await apart(of, { b: "insert into public.t (id, info) values (2, 'again')" });
-    expect(await conflicts(of, 'a')).toEqual([]);
-    expect(await conflicts(of, 'b')).toEqual([]);
+    expect(await lost(of)).toEqual([]);
     expect(await of.sql('a', 'select info from public.t where id = 2')).toEqual([{ info: 'again' }]);
   });
 
@@ -128,12 +124,14 @@ describe('G5, G6: two nodes changed apart', () => {
       a: "update public.t set info = 'a', n = 7.50 where id = 1",
       b: "update public.t set info = 'b' where id = 1",
     });
-    const [found] = await of.sql('a', 'select id from pgrep.conflict');
-    const { code, stderr } = await of.pgrep('conflicts', 'restore', String(found?.['id']), '--node', 'a');
+    const before = await lost(of);
+    const kept = await of.everywhere('select id from pgrep.conflict');
+    const [node = '', ids = []] = Object.entries(kept).find(([, found]) => found.length > 0) ?? [];
+    const { code, stderr } = await of.pgrep('conflicts', 'restore', String(ids[0]?.['id']), '--node', node);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     await apart(of, {});
-    for (const node of of.nodes) expect(await of.sql(node, 'select info, n::text from public.t where id = 1')).toEqual([{ info: 'a', n: '7.50' }]); // prettier-ignore
-    expect(await of.sql('b', 'select count(*)::integer as n from pgrep.conflict')).toEqual([{ n: 1 }]);
+    for (const each of of.nodes) expect(await of.sql(each, 'select info, n::text from public.t where id = 1')).toEqual([{ info: 'a', n: '7.50' }]); // prettier-ignore
+    expect(await lost(of)).toEqual(before);
   });
 });
 
@@ -149,7 +147,7 @@ describe('policies', () => {
     await of.pgrep('retry-errors', '--limit', '10');
     const info = 'select info from public.t where id = 1';
     expect(await of.everywhere(info)).toEqual({ a: [{ info: 'a' }], b: [{ info: 'b' }] });
-    expect((await conflicts(of, 'a'))[0]).toBe('1 update/update held a b');
+    expect(await lost(of)).toEqual(['1: a held b, update/update']);
     await of.sql('b', "update public.t set info = 'decided' where id = 1");
     await equal(of);
     expect(await of.sql('a', info)).toEqual([{ info: 'decided' }]);
@@ -191,8 +189,7 @@ describe('a second unique constraint', () => {
     await waitFor(async () => (await of.sql('b', 'select from public.t where id = 11')).length === 1, { what: 'another row passes' }); // prettier-ignore
     expect(await of.sql('a', 'select id from public.t where code is not null order by id')).toEqual([{ id: 10 }, { id: 11 }]); // prettier-ignore
     expect(await of.sql('b', 'select id from public.t where code is not null order by id')).toEqual([{ id: 11 }, { id: 20 }]); // prettier-ignore
-    expect(await conflicts(of, 'a')).toEqual(['20 unique held a b']);
-    expect(await conflicts(of, 'b')).toEqual(['10 unique held b a']);
+    expect(await lost(of)).toEqual(['10: a held b, unique', '20: a held b, unique']);
     await of.sql('b', "update public.t set code = 'free' where id = 20");
     await equal(of);
     await waitFor(async () => Object.values(await of.everywhere(held)).every(([row]) => row?.['n'] === 0), { what: 'no record is left', deadlineMs: 30_000 }); // prettier-ignore

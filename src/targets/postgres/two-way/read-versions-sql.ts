@@ -13,7 +13,8 @@ export const versionStageColumns = ['version', 'xid', 'inserted'] as const;
 /**
  * The source's side of versions, for a query over changed keys `c` and their rows `t`: the columns of `versionStageColumns`, the joins
  * that they need, and a condition. The version is that of the row as this snapshot sees it. A row that was inserted while its
- * delete arrived is left out: the fold will give it a version and queue it again (step f).
+ * delete arrived is left out: the fold will give it a version and queue it again (step f). So is what another node wrote, unless the source
+ * passes it on: that node sends it itself.
  */
 export function readVersionsSql(
   table: VersionedTable,
@@ -27,6 +28,6 @@ export function readVersionsSql(
     columns: `${version}, case ${version} when c.pgrep_stamp[1] then c.pgrep_stamp[2] when rv.version then rv.xid when pgrep_f.stamp[1] then pgrep_f.stamp[2] else 0 end,
   c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false)`,
     joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select ${floorFunction(table.tableId)}() as stamp, ${selfSql} as self offset 0) pgrep_f`,
-    where: `not (${live} and coalesce(${grave} > c.pgrep_stamp[1], false))`,
+    where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${grave} > c.pgrep_stamp[1], false))`,
   };
 }
