@@ -26,6 +26,9 @@ export interface Finding {
   readonly at: { readonly table: string; readonly key: string } | null;
 }
 
+/** The gravest first: where nodes differ, the rest follows from it. */
+const gravity: readonly Finding['check'][] = ['equal', 'winner', 'recorded', 'needless', 'drained', 'held', 'replayer', 'emptied']; // prettier-ignore
+
 /** The verdict, with how much there was to judge. */
 export interface Judgement {
   readonly findings: readonly Finding[];
@@ -46,13 +49,14 @@ export function judge(evidence: Evidence): Judgement {
     const name = `${history.table} ${history.key}`;
     return judgeKey(history, tags.get(name) ?? null, conflictsByKey.get(name) ?? []);
   });
+  const findings: readonly Finding[] = [
+    ...ended.map((name) => ({ check: 'replayer' as const, message: `Replayer ${name} ended by itself; see its log.`, at: null })), // prettier-ignore
+    ...judgeRest(evidence),
+    ...differencesOf(rows).map(({ table, key, rows: found }) => ({ check: 'equal' as const, message: [...found].map(([node, row]) => `${node}: ${row ?? 'nothing'}`).join('; '), at: { table, key } })), // prettier-ignore
+    ...judged.flatMap((each) => each.findings),
+  ];
   return {
-    findings: [
-      ...ended.map((name) => ({ check: 'replayer' as const, message: `Replayer ${name} ended by itself; see its log.`, at: null })), // prettier-ignore
-      ...judgeRest(evidence),
-      ...differencesOf(rows).map(({ table, key, rows: found }) => ({ check: 'equal' as const, message: [...found].map(([node, row]) => `${node}: ${row ?? 'nothing'}`).join('; '), at: { table, key } })), // prettier-ignore
-      ...judged.flatMap(({ findings }) => findings),
-    ],
+    findings: findings.toSorted((one, other) => gravity.indexOf(one.check) - gravity.indexOf(other.check)),
     keys: judged.length,
     versions: log.length,
     conflicts: conflicts.length,
