@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { AddTableOptions } from '../../src/app/results.ts';
 import { fill, Mesh, tableSql } from '../integration/mesh.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 import { waitFor } from '../support/wait.ts';
@@ -23,29 +24,38 @@ end $$;
 create trigger audit after insert or update or delete on public.t for each row execute function public.audit();
 alter table public.t enable always trigger audit`;
 
+// A join: the greatest value of each column.
+const mostSql = `create function public.most(a public.t, av bigint, b public.t, bv bigint) returns public.t language sql immutable as $$
+  select row(a.id, greatest(a.n, b.n), greatest(a.info, b.info))::public.t $$`;
+
 interface Topology {
   readonly name: string;
   readonly nodes: readonly string[];
-  readonly lay: (mesh: Mesh) => Promise<unknown>;
+  readonly lay: (mesh: Mesh, policy: Policy) => Promise<unknown>;
 }
-const mesh3: Topology = { name: 'mesh', nodes: ['a', 'b', 'c'], lay: (mesh) => mesh.add({ to: ['b', 'c'] }) };
+type Policy = Pick<AddTableOptions, 'policy' | 'policyFunction'>;
+const mesh3: Topology = {
+  name: 'mesh',
+  nodes: ['a', 'b', 'c'],
+  lay: (mesh, policy) => mesh.add({ to: ['b', 'c'], ...policy }),
+};
 const star: Topology = {
   name: 'star',
   nodes: ['hub', 'x', 'y', 'z'],
-  lay: (mesh) => mesh.add({ to: ['x', 'y', 'z'], forward: true }),
+  lay: (mesh, policy) => mesh.add({ to: ['x', 'y', 'z'], forward: true, ...policy }),
 };
 const chain: Topology = {
   name: 'chain',
   nodes: ['a', 'b', 'c', 'd'],
-  lay: async (mesh) => {
-    await mesh.add({ from: 'b', to: ['a', 'c'], forward: true });
-    await mesh.add({ from: 'c', to: ['d'], forward: true });
+  lay: async (mesh, policy) => {
+    await mesh.add({ from: 'b', to: ['a', 'c'], forward: true, ...policy });
+    await mesh.add({ from: 'c', to: ['d'], forward: true, ...policy });
   },
 };
 
-async function laid({ name, nodes, lay }: Topology, suffix: string): Promise<Mesh> {
-  const mesh = await Mesh.create(server, `${name}_${suffix}`, { nodes, sql: tableSql });
-  await lay(mesh);
+async function laid({ name, nodes, lay }: Topology, suffix: string, policy: Policy = {}): Promise<Mesh> {
+  const mesh = await Mesh.create(server, `${name}_${suffix}`, { nodes, sql: `${tableSql}; ${mostSql}` });
+  await lay(mesh, policy);
   await mesh.sql(nodes[0] ?? '', fill);
   await using daemon = await replaying(mesh);
   await sameEverywhere(mesh);
@@ -80,6 +90,7 @@ describe.each([mesh3, star, chain])('$name', (topology) => {
     ];
     expect(await mesh.everywhere(counts)).toEqual(Object.fromEntries(mesh.nodes.map((node) => [node, once])));
     await expectNoConflicts(mesh);
+    await untilForgotten(mesh);
     expect(daemon.running).toBe(true);
   });
 
@@ -103,6 +114,50 @@ describe.each([mesh3, star, chain])('$name', (topology) => {
       { id: 50, info: mesh.nodes[last] },
     ]);
     await untilIdle(mesh);
+    expect(daemon.running).toBe(true);
+  });
+
+  test('G5: a TRUNCATE at one end empties all nodes, but for what was written after it at the other', async () => {
+    await using mesh = await laid(topology, 'emptied');
+    const first = mesh.nodes[0] ?? '';
+    const last = mesh.nodes.at(-1) ?? '';
+    await mesh.sql(first, "update public.t set info = 'before' where id = 1; truncate public.t");
+    await mesh.sql(
+      last,
+      "update public.t set info = 'after' where id in (2, 3); insert into public.t values (70, 0, 'after')",
+    );
+    await using daemon = await replaying(mesh);
+    await sameEverywhere(mesh);
+    await untilIdle(mesh);
+    const rows = 'select id, info from public.t order by id';
+    expect(await mesh.sql(first, rows)).toEqual([2, 3, 70].map((id) => ({ id, info: 'after' })));
+    await mesh.sql(last, 'truncate public.t');
+    expect(await sameEverywhere(mesh, rows)).toEqual([]);
+    await mesh.sql(first, "insert into public.t values (1, 0, 'again')");
+    expect(await sameEverywhere(mesh, rows)).toEqual([{ id: 1, info: 'again' }]);
+    await untilForgotten(mesh);
+    expect(daemon.running).toBe(true);
+  });
+
+  test('G5: all nodes agree on what a policy function makes of concurrent changes', async () => {
+    await using mesh = await laid(topology, 'made', {
+      policy: 'function',
+      policyFunction: { schema: 'public', name: 'most' },
+    });
+    for (const [place, node] of mesh.nodes.entries()) {
+      const n = [100, 400, 200, 300][place] ?? 0;
+      await mesh.sql(node, `update public.t set n = ${n}, info = '${['m', 'k', 'z', 'l'][place] ?? ''}' where id = 1`);
+    }
+    await using daemon = await replaying(mesh);
+    const rows = 'select n, info from public.t where id = 1';
+    expect(await sameEverywhere(mesh, rows)).toEqual([{ n: 400, info: 'z' }]);
+    await untilIdle(mesh);
+    expect(await sameEverywhere(mesh, rows)).toEqual([{ n: 400, info: 'z' }]);
+    await mesh.sql(mesh.nodes.at(-1) ?? '', "update public.t set n = 1, info = 'a' where id = 1");
+    await waitFor(async () => JSON.stringify(await sameEverywhere(mesh, rows)) === '[{"n":1,"info":"a"}]', {
+      what: 'a later change',
+    });
+    await untilForgotten(mesh);
     expect(daemon.running).toBe(true);
   });
 
@@ -162,4 +217,10 @@ async function untilIdle(mesh: Mesh): Promise<void> {
     },
     { what: 'five seconds without a batch', deadlineMs: 60_000, everyMs: 200 },
   );
+}
+
+/** Waits until no node keeps the version of any row. */
+async function untilForgotten(mesh: Mesh): Promise<void> {
+  const sidecar = 'select count(*)::integer as n from pgrep.row_version_1';
+  await waitFor(async () => Object.values(await mesh.everywhere(sidecar)).every(([row]) => row?.['n'] === 0), { what: 'sidecars that are empty', deadlineMs: 60_000, everyMs: 200 }); // prettier-ignore
 }
