@@ -119,6 +119,27 @@ describe('G5: a clock that steps back ten minutes', () => {
   }
 });
 
+test('G5: of two changes that a lost node made before and after its clock stepped back, each received by another survivor, the later stands', async () => {
+  await using mesh = await meshOf('lost');
+  await setClock(mesh, 'c', 0);
+  const reaches = async (node: string, info: string): Promise<void> => {
+    await mesh.sql('c', `update public.t set info = '${info}' where id = 1`);
+    await using daemon = await replaying(mesh, '--from', 'c', '--to', node);
+    await waitFor(async () => (await mesh.sql(node, `select from public.t where info = '${info}'`)).length === 1, { what: `${info} at ${node}` }); // prettier-ignore
+    expect(daemon.running).toBe(true);
+  };
+  await reaches('a', 'first');
+  await setClock(mesh, 'c', -600);
+  await reaches('b', 'second');
+  mesh.configure({ c: 'postgres://postgres@127.0.0.1:1/nowhere' });
+  const { code, stderr } = await mesh.pgrep('forget-node', 'c');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  await using daemon = await replaying(mesh);
+  await sameEverywhere(mesh, wholeTable, { nodes: ['a', 'b'], to: null });
+  expect(await mesh.sql('a', 'select info from public.t where id = 1')).toEqual([{ info: 'second' }]);
+  expect(daemon.running).toBe(true);
+});
+
 async function links(mesh: Mesh): Promise<readonly LinkStatus[]> {
   const { stdout } = await mesh.pgrep('status', '--json');
   return (JSON.parse(stdout) as StatusResult).links;
