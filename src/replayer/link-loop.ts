@@ -97,9 +97,12 @@ export class LinkLoop {
     const { peek } = found;
     if (!this.#state.originChecked) {
       this.#state.originChecked = true;
-      // A position that was set back has more to look for. Where nothing is queued, the target is still to confirm what it has.
-      this.#state.unflushed = true;
-      if (this.#session.checkOrigin(this.#logger, parseSnapshot(peek.snapshot).xmax)) return this.#session.reader.end();
+      if (this.#session.checkOrigin(this.#logger, parseSnapshot(peek.snapshot).xmax)) {
+        // A position that was set back has more to look for; and the target confirms what it has at once, also where nothing is queued.
+        this.#state.unflushed = true;
+        this.#state.lastFlushMs = -Infinity;
+        return this.#session.reader.end();
+      }
     }
     if (peek.generation !== this.#state.generation) return this.#reload(signal);
     if (peek.changed.size > 0) return this.#batch(found, signal);
