@@ -63,7 +63,7 @@ async function laid({ name, nodes, lay }: Topology, suffix: string, policy: Poli
   return mesh;
 }
 
-describe.each([mesh3, star, chain])('$name', (topology) => {
+describe.each([mesh3, star, chain].map((each) => [each.name, each] as const))('%s', (_name, topology) => {
   test('G3, G5: each change is applied exactly once at each node, and nothing goes on afterwards', async () => {
     await using mesh = await laid(topology, 'once');
     for (const node of mesh.nodes) await mesh.sql(node, auditSql);
