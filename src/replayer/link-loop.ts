@@ -97,12 +97,10 @@ export class LinkLoop {
     const { peek } = found;
     if (!this.#state.originChecked) {
       this.#state.originChecked = true;
-      if (this.#session.checkOrigin(this.#logger, parseSnapshot(peek.snapshot).xmax)) {
-        // A position that was set back has more to look for; and the target confirms what it has at once, also where nothing is queued.
-        this.#state.unflushed = true;
-        this.#state.lastFlushMs = -Infinity;
-        return this.#session.reader.end();
-      }
+      // After a crash the target confirms what it has at once, also where nothing is queued.
+      if (this.#session.crashed) Object.assign(this.#state, { unflushed: true, lastFlushMs: -Infinity });
+      // A position that was set back has more to look for.
+      if (this.#session.checkOrigin(this.#logger, parseSnapshot(peek.snapshot).xmax)) return this.#session.reader.end();
     }
     if (peek.generation !== this.#state.generation) return this.#reload(signal);
     if (peek.changed.size > 0) return this.#batch(found, signal);

@@ -30,7 +30,6 @@ export class LinkSession implements AsyncDisposable {
   readonly #opened: OpenedLink;
   /** Read with the routes. Before that no fence stands where this epoch is. */
   #position: LinkPosition = { epoch: '-1', snapshot: null, tables: new Map(), origin: null };
-  /** True when the source's server has crashed since the link confirmed a position. */
   #crashed = false;
   /** True until a batch has sent again all that is queued: ids of transactions that the position has seen may be new ones. */
   #resend = false;
@@ -48,6 +47,11 @@ export class LinkSession implements AsyncDisposable {
     this.target = opened.target;
     this.origin = opened.source.origin;
     this.reader = new BatchReader(this.readSession, this.target.reading);
+  }
+
+  /** True when the source's server has crashed since the link confirmed a position. */
+  get crashed(): boolean {
+    return this.#crashed;
   }
 
   /** Where the link stands; while everything is to be sent again, with nothing seen. */
