@@ -83,6 +83,13 @@ test('G5: a row that the policy function made of concurrent ones is indexed', as
   await using mesh = await beside('made', { sql, add });
   await mesh.sql('a', "update public.t set n = 100, info = 'x' where id = 1");
   await mesh.sql('c', "update public.t set n = 50, info = 'z' where id = 1");
+  {
+    // One of the two is in the index before the owner hears of the other.
+    await using one = mesh.spawn('run', '--from', 'a', '--to', 'b');
+    await using other = mesh.spawn('run', '--from', 'b', '--to', 'es');
+    await waitFor(async () => JSON.stringify((await documents())[0]) === '{"id":1,"n":100,"info":"x"}', { what: 'the row of a in the index' }); // prettier-ignore
+    expect([one.running, other.running]).toEqual([true, true]);
+  }
   await using daemon = await replaying(mesh);
   await indexed(mesh, daemon);
   expect((await documents())[0]).toEqual({ id: 1, n: 100, info: 'z' });
