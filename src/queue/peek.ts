@@ -90,7 +90,7 @@ export function readPeek(row: Row | undefined, watched: readonly WatchedQueue[])
     held: row['held'] === 't',
     due: row['due'] === 't',
     requested: row['requested'] === 't',
-    arrived: row['arrived'] === undefined ? null : { batches: String(row['arrived']), seen: readSeen(row['seen']) },
+    arrived: typeof row['arrived'] === 'string' ? { batches: row['arrived'], seen: readSeen(row['seen']) } : null,
     changed,
   };
 }

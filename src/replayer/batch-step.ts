@@ -99,7 +99,7 @@ export interface TableWork {
 
 /** Applies tables of an open view and keeps the session's idea of the position in step. */
 export async function applyTables(session: LinkSession, work: TableWork): Promise<Applied> {
-  const exchange = await session.versions?.exchange(session.position.snapshot, work.arrived ?? null, (sql) => work.view.query(sql)); // prettier-ignore
+  const exchange = await session.versions?.exchange(session.seen, work.arrived ?? null, (sql) => work.view.query(sql)); // prettier-ignore
   const batch: Batch = {
     ...(exchange === undefined ? {} : { exchange }),
     epoch: session.position.epoch,

@@ -54,6 +54,11 @@ export class LinkSession implements AsyncDisposable {
     return this.#crashed;
   }
 
+  /** What the target has seen of the source, also while everything is sent again. */
+  get seen(): string | null {
+    return this.#position.snapshot;
+  }
+
   /** Where the link stands; while everything is to be sent again, with nothing seen. */
   get position(): LinkPosition {
     const position = this.#position;
