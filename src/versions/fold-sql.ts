@@ -31,8 +31,6 @@ export function foldFunctionSql(table: VersionedTable): string {
   const { tableId } = table;
   const names = table.key.map(({ name }) => name);
   const keys = (alias: string): string => names.map((name) => `${alias}.${name}`).join(', ');
-  const rowKey = table.key.map(({ column, name }) => `t.${ident(column)} = u.${name}`).join(' and ');
-  const first = ident(table.key[0]?.column ?? '');
   const waiting = table.packed ? 'coalesce(pg_catalog.cardinality(q.k1), 1)' : '1';
   return `create or replace function ${foldFunction(tableId)}(least_keys integer) returns bigint language plpgsql as $pgrep$
 declare
@@ -65,7 +63,23 @@ begin
       union all select ${stampSql} from pgrep.queue_${tableId} q
       where q.truncated and q.from_node is null
         and (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))) f
-  ), met as materialized (
+${meetSql(table, keys)}${writeSql(table, keys)}  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
+  from truncated f left join unfolded u on true;
+  -- What is written from here on is newer than all that was folded, also when the server's clock was set back.
+  perform pgrep.raise_clock(highest, 9223372036854775807);
+  return folded_keys;
+end
+$pgrep$`;
+}
+
+type Keys = (alias: string) => string;
+
+/** What the folded changes meet: the row, its sidecar entry, the floor; and which of them need a version of their own (step f). */
+function meetSql(table: VersionedTable, keys: Keys): string {
+  const { tableId } = table;
+  const rowKey = table.key.map(({ column, name }) => `t.${ident(column)} = u.${name}`).join(' and ');
+  const first = ident(table.key[0]?.column ?? '');
+  return `  ), met as materialized (
     select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known,
       case when t.${first} is distinct from null then greatest(case when rv.dead then rv.version end,
         case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
@@ -75,7 +89,14 @@ begin
   ), judged as materialized (
     select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self, false) as fresh
     from met m
-  ), versions as materialized (
+`;
+}
+
+/** Writes the versions, queues again what got a new one, and says how far it is folded. */
+function writeSql(table: VersionedTable, keys: Keys): string {
+  const { tableId } = table;
+  const names = table.key.map(({ name }) => name);
+  return `  ), versions as materialized (
     select ${keys('j')}, j.fresh, j.live, j.inserted,
       case when j.fresh then ${nextVersionSql('self', 'greatest(j.grave, j.known, j.stamp[1])')} else j.stamp[1] end as version,
       case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid
@@ -94,13 +115,7 @@ begin
     update pgrep.versioned_table v set folded = pg_catalog.pg_current_snapshot(), floor_version = f.stamp[1], floor_xid = f.stamp[2]
     from truncated f where v.table_id = ${tableId}
   )
-  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
-  from truncated f left join unfolded u on true;
-  -- What is written from here on is newer than all that was folded, also when the server's clock was set back.
-  perform pgrep.raise_clock(highest, 9223372036854775807);
-  return folded_keys;
-end
-$pgrep$`;
+`;
 }
 
 /** From-item: what each peer of the table has seen of this node. */

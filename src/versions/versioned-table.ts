@@ -1,5 +1,5 @@
 import { PgrepError } from '../core/error.ts';
-import { showTable, type TableName } from '../core/route.ts';
+import type { TableName } from '../core/route.ts';
 import { literal } from '../db/quote.ts';
 
 /** A captured table whose rows have versions, as SQL has to name it. */
@@ -58,9 +58,4 @@ export function readVersioned(text: unknown, table: string): VersionedTable {
   throw new PgrepError('table', `Table ${table} is not captured here, so its rows have no versions.`, {
     hint: 'Repeat pgrep add-table with --two-way.',
   });
-}
-
-/** `schema.table` for messages. */
-export function showVersioned({ table }: VersionedTable): string {
-  return showTable(table);
 }

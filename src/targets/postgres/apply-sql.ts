@@ -126,6 +126,7 @@ export function stagedValue(column: TargetColumn, alias = 's'): string {
   return `${alias}.${column.stage}::${column.targetType}`;
 }
 
+/** SQL condition: the target's row (`t`) has the staged row's key (`s`). */
 export function sameKey(table: TargetTable): string {
   return keyOf(table)
     .map((column) => `t.${ident(column.target)} = ${stagedValue(column)}`)
@@ -170,6 +171,7 @@ function within(range: StageRange): string {
   return range === null ? '' : ` and s.ctid >= '${range.from}'::tid and s.ctid < '${range.to}'::tid`;
 }
 
+/** Type of a column in the stage: the target's where the value travels as itself, else text. */
 export function stageType(column: TargetColumn): string {
   return column.sameType ? column.targetType : 'text';
 }
