@@ -31,6 +31,7 @@ export interface TortureResult {
   readonly versions: number;
   readonly conflicts: number;
   readonly discarded: number;
+  readonly superseded: number;
   readonly findings: Judgement['findings'];
   /** Everything about the first key that is wrong, in lines. */
   readonly firstKey: readonly string[];

@@ -68,7 +68,7 @@ function formatTortured(result: TortureResult): string {
     `${passed ? 'Passed' : 'FAILED'}: seed ${seed}, ${nodes} nodes (${topology}), ${seconds} s.`,
     `${formatNumber(result.committed)} transactions committed, ${formatNumber(sum(result.refused))} failed at their node (${counts(result.refused)}).`,
     `Faults: ${counts(result.faults)}.`,
-    `${formatNumber(result.versions)} versions of ${formatNumber(result.keys)} keys, ${formatNumber(result.discarded)} lost to a concurrent one, ${formatNumber(result.conflicts)} conflicts recorded.`,
+    `${formatNumber(result.versions)} versions of ${formatNumber(result.keys)} keys, ${formatNumber(result.discarded)} lost to a concurrent one, ${formatNumber(result.conflicts)} conflicts recorded, ${formatNumber(result.superseded)} of them with what was made of the other.`,
     ...findings.slice(0, shownFindings).map(({ check, at, message }) => `${check}: ${at === null ? '' : `${at.table} ${at.key}: `}${message}`), // prettier-ignore
     ...(findings.length > shownFindings ? [`… and ${formatNumber(findings.length - shownFindings)} more`] : []),
     ...(firstKey.length > 0 ? ['', 'The first key that is wrong:', ...firstKey] : []),

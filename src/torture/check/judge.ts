@@ -37,7 +37,15 @@ export interface Judgement {
   readonly conflicts: number;
   /** Versions that lost to a concurrent one, as far as the log can tell. */
   readonly discarded: number;
+  /** Conflicts between a version and one that was made of it: it came late by its own link. Findings if they are many. */
+  readonly superseded: number;
 }
+
+/**
+ * Of all conflicts this part may be superseded: a version that arrives by its own link after one that was made of it came by way of a third
+ * node looks concurrent (docs/two-way.md). More of them mean that what has been seen is not told.
+ */
+const supersededPart = 1 / 20;
 
 /** Judges a run. Pure. */
 export function judge(evidence: Evidence): Judgement {
@@ -49,11 +57,13 @@ export function judge(evidence: Evidence): Judgement {
     const name = `${history.table} ${history.key}`;
     return judgeKey(history, tags.get(name) ?? null, conflictsByKey.get(name) ?? []);
   });
+  const superseded = judged.flatMap(({ needless }) => needless);
   const findings: readonly Finding[] = [
     ...ended.map((name) => ({ check: 'replayer' as const, message: `Replayer ${name} ended by itself; see its log.`, at: null })), // prettier-ignore
     ...judgeRest(evidence),
     ...differencesOf(rows).map(({ table, key, rows: found }) => ({ check: 'equal' as const, message: [...found].map(([node, row]) => `${node}: ${row ?? 'nothing'}`).join('; '), at: { table, key } })), // prettier-ignore
     ...judged.flatMap((each) => each.findings),
+    ...(superseded.length > conflicts.length * supersededPart ? superseded : []),
   ];
   return {
     findings: findings.toSorted((one, other) => gravity.indexOf(one.check) - gravity.indexOf(other.check)),
@@ -61,6 +71,7 @@ export function judge(evidence: Evidence): Judgement {
     versions: log.length,
     conflicts: conflicts.length,
     discarded: judged.reduce((sum, { discarded }) => sum + discarded, 0),
+    superseded: superseded.length,
   };
 }
 
@@ -68,7 +79,7 @@ function judgeKey(
   history: KeyHistory,
   tag: string | null,
   conflicts: readonly RecordedConflict[],
-): { readonly findings: readonly Finding[]; readonly discarded: number } {
+): { readonly findings: readonly Finding[]; readonly needless: readonly Finding[]; readonly discarded: number } {
   const { table, key, commits } = history;
   const at = { table, key };
   const highest = commits.filter(({ lost }) => !lost).at(-1);
@@ -76,8 +87,8 @@ function judgeKey(
   const discarded = discardedOf(history, tag);
   const unrecorded = unrecordedOf(discarded, conflicts).map((commit): Finding => ({ check: 'recorded', message: `Version ${commit.version} of node ${commit.node}, ${show(commit.tag)}, lost to a concurrent one and is in no conflict.`, at })); // prettier-ignore
   const needless = needlessOf(history, conflicts).map((conflict): Finding => ({ check: 'needless', message: `Node ${conflict.node} recorded a conflict of ${conflict.localVersion}, ${show(conflict.localTag)}, with ${conflict.remoteVersion}, ${show(conflict.remoteTag)}, of which one had seen the other.`, at })); // prettier-ignore
-  const findings = [...(endsRight(history, tag) ? [] : [wrong]), ...unrecorded, ...needless];
-  return { findings, discarded: discarded.length };
+  const findings = [...(endsRight(history, tag) ? [] : [wrong]), ...unrecorded];
+  return { findings, needless, discarded: discarded.length };
 }
 
 function judgeRest({ behind, kept }: Evidence): readonly Finding[] {
