@@ -23,7 +23,8 @@ export function foldFunction(tableId: string): string {
  *
  * Two kinds of keys get a fresh version and are queued again (step f):
  * - a live row below a newer tombstone or truncate floor was inserted while the delete arrived;
- * - a local change below an earlier local version was made after the clock was set back.
+ * - a local change below an earlier local version was made after the clock was set back. One that was there before that version
+ *   was written is not: the version is that of a row merged from it, and a fresh one would beat what others made of that row since.
  *
  * Gives the number of keys folded.
  */
@@ -80,14 +81,14 @@ function meetSql(table: VersionedTable, keys: Keys): string {
   const rowKey = table.key.map(({ column, name }) => `t.${ident(column)} = u.${name}`).join(' and ');
   const first = ident(table.key[0]?.column ?? '');
   return `  ), met as materialized (
-    select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known,
+    select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known, rv.barrier,
       case when t.${first} is distinct from null then greatest(case when rv.dead then rv.version end,
         case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
     from unfolded u cross join truncated f
     left join ${tableIdent(table.table)} t on ${rowKey}
     left join ${sidecarName(tableId)} rv on ${sameKeySql(table, 'rv', 'u')}
   ), judged as materialized (
-    select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self, false) as fresh
+    select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self and m.stamp[2] >= m.barrier, false) as fresh
     from met m
 `;
 }
