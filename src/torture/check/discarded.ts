@@ -36,11 +36,13 @@ function keeps(conflict: RecordedConflict, tag: string | null, version: bigint):
   );
 }
 
-/** A tombstone that is pruned leaves nothing, or the floor of a TRUNCATE before it. */
+/** A tombstone that is pruned leaves nothing, or what was there before it: the floor of a TRUNCATE, which is logged as a write where it met a row. */
 function mayHaveSeen({ kind, tag, oldTag, seen }: Commit, commits: readonly Commit[]): boolean {
   if (tag === null || kind === 'fresh') return true;
   return (
-    oldTag === null && (seen === 0n || commits.some((other) => other.kind === 'truncate' && other.version === seen))
+    oldTag === null &&
+    (seen === 0n ||
+      commits.some((other) => (other.kind === 'truncate' || other.tag === null) && other.version === seen))
   );
 }
 
