@@ -4,8 +4,8 @@ export interface ConflictDatabase {
 }
 
 /**
- * Deletes conflicts that were found more than `days` days ago; gives their number. Rows that such a conflict held stay held:
- * what is forgotten is the copy of what lost. Each statement commits by itself, so that a large backlog holds nothing up.
+ * Deletes conflicts that were found more than `days` days ago; gives their number. What is
+ * held and not decided yet stays: without its record the next attempt would decide by versions. Each statement commits by itself, so that a large backlog holds nothing up.
  */
 export async function pruneConflicts(db: ConflictDatabase, days: number): Promise<number> {
   let deleted = 0;
@@ -21,4 +21,5 @@ const chunkRows = 10_000;
 
 const pruneSql = `delete from pgrep.conflict c where c.id = any (array(
   select o.id from pgrep.conflict o where o.create_time < pg_catalog.now() - $1::integer * interval '1 day'
+    and not (o.verdict = 'held' and exists (select from pgrep.sync_err_rec e where e.key = o.key and e.reason = 'conflict'))
   order by o.create_time limit $2::integer))`;
