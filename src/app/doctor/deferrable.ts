@@ -13,7 +13,7 @@ export const deferrableCheck: Check = {
   },
 };
 
-async function deferrable({ node, table, twoWay }: FedTable): Promise<readonly Found[]> {
+async function deferrable({ node, table }: FedTable): Promise<readonly Found[]> {
   const { rows } = await node.session.query(
     `select k.conname from pg_catalog.pg_constraint k
      where k.conrelid = pg_catalog.to_regclass($1) and k.contype in ('p', 'u', 'x') and k.condeferrable order by k.conname`,
@@ -22,12 +22,10 @@ async function deferrable({ node, table, twoWay }: FedTable): Promise<readonly F
   return rows.map((row) => {
     const name = String(row['conname']);
     return {
-      level: twoWay ? 'error' : 'warning',
+      level: 'warning',
       node: node.name,
       table,
-      message: twoWay
-        ? `Constraint ${name} is deferrable: PostgreSQL takes no insert … on conflict into such a table, which two-way routes need.`
-        : `Constraint ${name} is deferrable: a row that breaks it is noticed at the end of its batch only, which is then applied again row by row.`,
+      message: `Constraint ${name} is deferrable: a row that breaks it is noticed at the end of its batch only, which is then applied again row by row.`,
       advice: `Make it immediate: alter table ${tableIdent(table)} drop constraint ${ident(name)}, add constraint … not deferrable;`,
     };
   });
