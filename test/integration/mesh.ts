@@ -29,8 +29,13 @@ export class Mesh implements AsyncDisposable {
   ): Promise<Mesh> {
     const urls: Record<string, string> = {};
     for (const node of options.nodes) urls[node] = await server.createDatabase(`${name}_${node}`);
+    return await Mesh.over(urls, options.sql);
+  }
+
+  /** Nodes whose databases are there, by name; runs `sql` in all of them. */
+  static async over(urls: Readonly<Record<string, string>>, sql: string): Promise<Mesh> {
     const mesh = new Mesh(urls);
-    for (const node of options.nodes) await mesh.sql(node, options.sql);
+    for (const node of mesh.nodes) await mesh.sql(node, sql);
     return mesh;
   }
 
