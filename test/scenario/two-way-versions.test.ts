@@ -47,44 +47,31 @@ describe('G5: a clock that steps back ten minutes', () => {
     { id: 34, info: 'row 4' },
   ];
 
-  /** What happens between a node's two changes. Gives what is to be ended once both are made. */
+  /** What happens between a node's two changes: a daemon runs with `args` until something `arrived`. */
   interface Between {
-    readonly name: string;
-    readonly happens: (mesh: Mesh) => Promise<AsyncDisposable | null>;
+    readonly args: readonly string[];
+    readonly arrived: (mesh: Mesh) => Promise<unknown>;
   }
-  const between: readonly Between[] = [
-    { name: 'before anything was replayed', happens: () => Promise.resolve(null) },
-    {
-      name: 'when the change before has arrived everywhere',
-      happens: async (mesh) => {
-        const daemon = await replaying(mesh);
-        await sameEverywhere(mesh);
-        return daemon;
+  const folded = `select coalesce(max(q.version) >> 8, 0) <= pg_sequence_last_value('pgrep.clock') as folded from pgrep.queue_1 q where q.from_node is null`;
+  const between: readonly (readonly [string, Between | null])[] = [
+    ['before anything was replayed', null],
+    ['when the change before has arrived everywhere', { args: [], arrived: (mesh) => sameEverywhere(mesh) }],
+    [
+      'when the change before has arrived at one of two peers',
+      { args: ['--to', 'b'], arrived: (mesh) => sameEverywhere(mesh, wholeTable, { nodes: ['a', 'b'], to: 'b' }) },
+    ],
+    [
+      'when the version of the change before was folded',
+      {
+        args: [],
+        arrived: (mesh) =>
+          waitFor(async () => (await mesh.sql('a', folded))[0]?.['folded'] === true, { what: 'a fold at a' }),
       },
-    },
-    {
-      name: 'when the change before has arrived at one of two peers',
-      happens: async (mesh) => {
-        const daemon = await replaying(mesh, '--to', 'b');
-        await sameEverywhere(mesh, wholeTable, { nodes: ['a', 'b'], to: 'b' });
-        return daemon;
-      },
-    },
-    {
-      name: 'when the version of the change before was folded',
-      happens: async (mesh) => {
-        const daemon = await replaying(mesh);
-        const folded = `select coalesce(max(q.version) >> 8, 0) <= pg_sequence_last_value('pgrep.clock') as folded from pgrep.queue_1 q where q.from_node is null`;
-        await waitFor(async () => (await mesh.sql('a', folded))[0]?.['folded'] === true, { what: 'a fold at a' });
-        return daemon;
-      },
-    },
+    ],
   ];
 
-  const named = between.map(({ name, happens }) => [name, happens] as const);
-
-  test.each(named)('%s: the later change of the node stands everywhere', async (_name, happens) => {
-    const name = `back_${between.findIndex((each) => each.happens === happens)}`;
+  test.each(between)('%s: the later change of the node stands everywhere', async (title, happens) => {
+    const name = `back_${between.findIndex(([each]) => each === title)}`;
     await using mesh = await meshOf(name);
     await sendTwice(mesh, { first, second, happens });
     expect(await sameEverywhere(mesh, changed)).toEqual(expected);
@@ -92,8 +79,8 @@ describe('G5: a clock that steps back ten minutes', () => {
     await expectNoConflicts(mesh);
   });
 
-  test.each(named)('%s: what was inserted after a TRUNCATE stands everywhere', async (_name, happens) => {
-    const name = `truncated_${between.findIndex((each) => each.happens === happens)}`;
+  test.each(between)('%s: what was inserted after a TRUNCATE stands everywhere', async (title, happens) => {
+    const name = `truncated_${between.findIndex(([each]) => each === title)}`;
     await using mesh = await meshOf(name);
     const inserted = ["insert into public.t select i, 0, 'second' from generate_series(19, 21) i"];
     await sendTwice(mesh, { first: ['truncate public.t'], second: inserted, happens });
@@ -105,14 +92,17 @@ describe('G5: a clock that steps back ten minutes', () => {
   /** Two changes at a, the second by a clock that was set back; then everything is replayed. */
   async function sendTwice(
     mesh: Mesh,
-    { first, second, happens }: { first: readonly string[]; second: readonly string[]; happens: Between['happens'] },
+    { first, second, happens }: { first: readonly string[]; second: readonly string[]; happens: Between | null },
   ): Promise<void> {
     await setClock(mesh, 'a', 0);
     for (const statement of first) await mesh.sql('a', statement);
-    const daemon = await happens(mesh);
-    await setClock(mesh, 'a', -600);
-    for (const statement of second) await mesh.sql('a', statement);
-    await daemon?.[Symbol.asyncDispose]();
+    {
+      await using daemon = happens === null ? null : await replaying(mesh, ...happens.args);
+      await happens?.arrived(mesh);
+      await setClock(mesh, 'a', -600);
+      for (const statement of second) await mesh.sql('a', statement);
+      expect(daemon?.running ?? true).toBe(true);
+    }
     await using all = await replaying(mesh);
     const query = "select count(*)::integer as n from public.t where info = 'second'";
     const [there] = await mesh.sql('a', query);
