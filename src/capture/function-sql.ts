@@ -1,7 +1,7 @@
 import { replicatorName } from '../core/replicator-name.ts';
 import { literal } from '../db/quote.ts';
 import { captureFunctions } from './capture-names.ts';
-import { queueKeysSql, queueMarkerSql, queueOldKeySql, queueOneKeySql } from './queue-keys-sql.ts';
+import { queueKeysSql, queueMarkerSql, queueOldKeySql, queueOneKeySql, type QueuedKeys } from './queue-keys-sql.ts';
 import type { QueueLayout } from './queue-layout.ts';
 
 /** One trigger function: `name` with schema, `body` as `pg_proc.prosrc` shows it. */
@@ -22,9 +22,13 @@ export function triggerFunctions(options: {
 }): readonly CaptureFunction[] {
   const { tableId, layout, partitioned } = options;
   const names = captureFunctions(tableId);
-  const oldKeys = partitioned ? keysOf(tableId, layout, bothImages(layout)) : `  ${queueOldKeySql(tableId, layout)};`;
+  // Qualified by the function's name: the table may have a column of this name.
+  const inserted = `${names.keys.replace('pgrep.', '')}.tg_op operator(pg_catalog.=) 'INSERT'`;
+  const oldKeys = partitioned
+    ? keysOf({ tableId, layout, from: bothImages(layout), inserted: 'false' })
+    : `  ${queueOldKeySql(tableId, layout)};`;
   return [
-    { name: names.keys, body: wholeBody(keysOf(tableId, layout, 'changed')) },
+    { name: names.keys, body: wholeBody(keysOf({ tableId, layout, from: 'changed', inserted })) },
     { name: names.oldKeys, body: wholeBody(oldKeys) },
     { name: names.truncate, body: wholeBody(`  ${queueMarkerSql(tableId)};`) },
   ];
@@ -59,11 +63,9 @@ end
 }
 
 /** For a statement trigger: the keys of all rows of the from-item `changed`; nothing when it has none. */
-function keysOf(tableId: string, layout: QueueLayout, changed: string): string {
-  const inserted = "TG_OP operator(pg_catalog.=) 'INSERT'";
-  const keys = { tableId, layout, from: changed, inserted };
-  if (!layout.packed) return `  ${queueKeysSql(keys)};`;
-  return `  if exists (select from ${changed} c offset 1) then
+function keysOf(keys: QueuedKeys): string {
+  if (!keys.layout.packed) return `  ${queueKeysSql(keys)};`;
+  return `  if exists (select from ${keys.from} c offset 1) then
     ${queueKeysSql(keys)};
   else
     ${queueOneKeySql(keys)};

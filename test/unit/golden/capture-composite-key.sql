@@ -30,7 +30,7 @@ begin
   end if;
   if exists (select from changed c offset 1) then
     insert into pgrep.queue_7 (inserted, k1, k2)
-    select TG_OP operator(pg_catalog.=) 'INSERT', pg_catalog.array_agg(s.k1), pg_catalog.array_agg(s.k2)
+    select capture_7.tg_op operator(pg_catalog.=) 'INSERT', pg_catalog.array_agg(s.k1), pg_catalog.array_agg(s.k2)
     from (
       select c."pk1" as k1, c."pk2" as k2,
         (pg_catalog.row_number() over () operator(pg_catalog.-) 1) operator(pg_catalog./) 1000 as chunk
@@ -38,7 +38,7 @@ begin
     ) s
     group by s.chunk;
   else
-    insert into pgrep.queue_7 (inserted, k1, k2) select TG_OP operator(pg_catalog.=) 'INSERT', array[c."pk1"], array[c."pk2"] from changed c;
+    insert into pgrep.queue_7 (inserted, k1, k2) select capture_7.tg_op operator(pg_catalog.=) 'INSERT', array[c."pk1"], array[c."pk2"] from changed c;
   end if;
   if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then

@@ -26,7 +26,7 @@ begin
   if pg_catalog.current_setting('application_name') operator(pg_catalog.=) 'pgrep-replayer' then
     return null;
   end if;
-  insert into pgrep.queue_7 (inserted, k1, k2) select TG_OP operator(pg_catalog.=) 'INSERT', c."id", c."tags" from changed c;
+  insert into pgrep.queue_7 (inserted, k1, k2) select capture_7.tg_op operator(pg_catalog.=) 'INSERT', c."id", c."tags" from changed c;
   if found and pg_catalog.pg_sequence_last_value('pgrep.doorbell') operator(pg_catalog.>) pg_catalog.date_part('epoch', pg_catalog.now())
     and pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0' then
     perform pg_catalog.pg_notify('pgrep', '');
