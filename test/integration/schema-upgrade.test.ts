@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres({ name: 'upgrade' });
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+const migration = (name: string): string => readFileSync(`sql/migrations/${name}.sql`, 'utf8');
+
+// A queue as the version before two-way routes made it.
+const oldQueue = `create table pgrep.queue_1 (xid xid8 not null default pg_current_xact_id(), version bigint not null default 1,
+  slice smallint not null default 0, from_node smallint, truncated boolean not null default false, k1 integer[]) partition by list (slice);
+create table pgrep.queue_1_0 partition of pgrep.queue_1 for values in (0)`;
+
+test('a schema from before versions is upgraded in place: no queue row is lost, new ones get versions of their node', async () => {
+  const client = new pg.Client({ connectionString: await server.createDatabase('old') });
+  await client.connect();
+  try {
+    for (const name of ['0001_init', '0002_captured_relation', '0003_confirmed_in'])
+      await client.query(migration(name));
+    await client.query(`insert into pgrep.node values (7, 'x', true);
+      insert into pgrep.captured_table (nsp_name, table_name, key_columns) values ('public', 't', '{id}')`);
+    await client.query(`${oldQueue}; insert into pgrep.queue_1 (k1) values ('{1,2}')`);
+    await client.query(`begin; ${migration('0004_versions')}; commit`);
+    await client.query("insert into pgrep.queue_1 (inserted, k1) values (true, '{3}')");
+    const { rows } = await client.query(
+      'select k1, inserted, (version & 255)::integer as node, version > 1::bigint << 58 as now from pgrep.queue_1 order by k1',
+    );
+    expect(rows).toEqual([
+      { k1: [1, 2], inserted: false, node: 1, now: false },
+      { k1: [3], inserted: true, node: 7, now: true },
+    ]);
+  } finally {
+    await client.end();
+  }
+});
