@@ -204,6 +204,27 @@ test('G6: a change that overtakes the one it follows, through a third node, is n
   expect(daemon.running).toBe(true);
 });
 
+test('G5: a TRUNCATE that a hub passes on deletes nothing newer that the hub has passed on before', async () => {
+  await using mesh = await laid(star, 'passed_on');
+  // Node z's TRUNCATE is on its way to the hub while the hub's rows, written later, reach the other nodes.
+  await mesh.sql('z', 'truncate public.t');
+  await mesh.sql(
+    'hub',
+    "update public.t set info = 'later' where id <= 2; insert into public.t values (30, 0, 'later')",
+  );
+  {
+    await using toX = await replaying(mesh, '--from', 'hub', '--to', 'x');
+    await sameEverywhere(mesh, wholeTable, { nodes: ['hub', 'x'], to: 'x' });
+    await untilForgotten(mesh, ['x']);
+    expect(toX.running).toBe(true);
+  }
+  await using daemon = await replaying(mesh);
+  const rows = 'select id, info from public.t order by id';
+  expect(await sameEverywhere(mesh, rows)).toEqual([1, 2, 30].map((id) => ({ id, info: 'later' })));
+  await untilForgotten(mesh);
+  expect(daemon.running).toBe(true);
+});
+
 /** Waits until no link has committed a batch for five seconds, which is five looks of each. */
 async function untilIdle(mesh: Mesh): Promise<void> {
   let before = '';
@@ -219,8 +240,8 @@ async function untilIdle(mesh: Mesh): Promise<void> {
   );
 }
 
-/** Waits until no node keeps the version of any row. */
-async function untilForgotten(mesh: Mesh): Promise<void> {
+/** Waits until none of the nodes keeps the version of any row. */
+async function untilForgotten(mesh: Mesh, nodes = mesh.nodes): Promise<void> {
   const sidecar = 'select count(*)::integer as n from pgrep.row_version_1';
-  await waitFor(async () => Object.values(await mesh.everywhere(sidecar)).every(([row]) => row?.['n'] === 0), { what: 'sidecars that are empty', deadlineMs: 60_000, everyMs: 200 }); // prettier-ignore
+  await waitFor(async () => (await Promise.all(nodes.map((node) => mesh.sql(node, sidecar)))).every(([row]) => row?.['n'] === 0), { what: 'sidecars that are empty', deadlineMs: 60_000, everyMs: 200 }); // prettier-ignore
 }

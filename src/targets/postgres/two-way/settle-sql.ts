@@ -1,7 +1,7 @@
-import { literal } from '../../../db/quote.ts';
-import { peersSql, queueWithKeys } from '../../../versions/version-sql.ts';
+import { ident, literal, tableIdent } from '../../../db/quote.ts';
+import { peersSql, queueWithKeys, selfSql } from '../../../versions/version-sql.ts';
 import { sidecarName } from '../../../versions/versioned-table.ts';
-import { stagedValue, stageName } from '../apply-sql.ts';
+import { sameKey, stagedValue, stageName } from '../apply-sql.ts';
 import { judgedSetting, settings } from './judge-sql.ts';
 import { keyColumns, stagedKeyIs, stagedKeyValues, type MeetingTable } from './meeting.ts';
 
@@ -42,9 +42,23 @@ export function forwardSql(table: MeetingTable): readonly string[] {
   const others = `exists (select from pgrep.route r where r.table_id = ${tableId} and (not r.options @> '{"twoWay": true}'
     or (r.options @> '{"forward": true}' and r.target <> ${literal(table.route.source)})))`;
   const forwarded = queueSql(table, `pg_catalog.current_setting('${settings.sender}')::smallint`, `not s.merged and not s.swept and ${others}`); // prettier-ignore
-  const merged = queueSql(table, '(select n.node_id from pgrep.node n where n.is_self)', 's.merged');
+  const merged = queueSql(table, selfSql, 's.merged');
   const needsMerged = table.route.twoWay?.policy === 'function';
   return needsMerged ? [forwarded, merged] : [forwarded];
+}
+
+/**
+ * Step e after a TRUNCATE, before the floor is raised: queues the rows that are newer, so that nodes that this one forwards to get them
+ * with the TRUNCATE. They keep no versions of what only this node can send, and would delete them.
+ */
+export function forwardNewerSql(table: MeetingTable, floor: { version: string }): string {
+  const { tableId, key } = table.versioned;
+  const rows = `select ${key.map(({ column, name }) => `t.${ident(column)} as ${name}`).join(', ')}, pg_catalog.row_number() over () as place
+from ${tableIdent(table.route.targetTable)} t
+where not exists (select from ${stageName(table)} s where ${sameKey(table)})
+  and ${floor.version} > (select v.floor_version from pgrep.versioned_table v where v.table_id = ${tableId})
+  and exists (select from pgrep.route r where r.table_id = ${tableId} and r.options @> '{"forward": true}' and r.target <> ${literal(table.route.source)})`;
+  return queueKeysSql(table, selfSql, rows);
 }
 
 /** Step e after a TRUNCATE: the floor below which nothing is left, and a marker for others. */
@@ -60,13 +74,17 @@ where exists (select from pgrep.route r where r.table_id = raised.table_id and (
 }
 
 function queueSql(table: MeetingTable, from: string, where: string): string {
+  const values = stagedKeyValues(table);
+  const keys = table.versioned.key.map(({ name }, place) => `${values[place] ?? ''} as ${name}`).join(', ');
+  const rows = `select ${keys}, pg_catalog.row_number() over () as place from ${stageName(table)} s where ${where}`;
+  return queueKeysSql(table, from, rows);
+}
+
+// `rows`: a query for the keys, named as in the queue, and `place`, counted from 1.
+function queueKeysSql(table: MeetingTable, from: string, rows: string): string {
   const { tableId, key, packed } = table.versioned;
   const names = key.map(({ name }) => name);
-  const values = stagedKeyValues(table);
-  const rows = `select ${values.map((value, place) => `${value} as ${names[place] ?? ''}`).join(', ')}${
-    packed ? ', (pg_catalog.row_number() over () - 1) / 1000 as chunk' : ''
-  } from ${stageName(table)} s where ${where}`;
-  const columns = packed ? names.map((name) => `pg_catalog.array_agg(x.${name})`) : names.map((name) => `x.${name}`);
+  const columns = names.map((name) => (packed ? `pg_catalog.array_agg(x.${name})` : `x.${name}`));
   return `insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
-select 0, ${from}, ${columns.join(', ')} from (${rows}) x${packed ? ' group by x.chunk' : ''}`;
+select 0, ${from}, ${columns.join(', ')} from (${rows}) x${packed ? ' group by (x.place - 1) / 1000' : ''}`;
 }

@@ -12,7 +12,7 @@ import type { Folding } from './folding.ts';
 import { judgeSql, lockRowsSql, settings, stageTruncatedSql } from './judge-sql.ts';
 import { isMeeting, type MeetingTable } from './meeting.ts';
 import { rememberSeenSql } from './seen-sql.ts';
-import { forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
+import { forwardNewerSql, forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
 import { recordUniqueSql } from './unique-conflict-sql.ts';
 
 export interface TwoWayParts {
@@ -180,7 +180,7 @@ export class TwoWayBatch {
       stopIfRacedSql(table),
       writeVersionsSql(table),
       ...forwardSql(table),
-      ...(floor === null ? [] : [raiseFloorSql(table, floor)]),
+      ...(floor === null ? [] : [forwardNewerSql(table, floor), raiseFloorSql(table, floor)]),
     ]);
   }
 
