@@ -53,8 +53,9 @@ create table pgrep.conflict (
 );
 create index conflict_create_time on pgrep.conflict (create_time);
 
--- A node that was forgotten takes no part any more: nothing is kept for it.
-alter table pgrep.node add column forgotten boolean not null default false;
+-- A node that was forgotten takes no part any more: nothing is kept for it. `exchange`: [[node id, transaction], …], where each other node
+-- queued what it had of the forgotten one; null: not all have done so, or this node does not know of it.
+alter table pgrep.node add column forgotten boolean not null default false, add column exchange jsonb;
 
 -- The highest version, in microseconds, that was given out here: what comes later is higher, also when the server's clock is set back.
 -- Not pgrep.clock: that only rises, under a lock; here two writers at once may leave the lower of their two.

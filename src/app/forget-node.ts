@@ -1,6 +1,7 @@
 import { PgrepError } from '../core/error.ts';
-import { forgetAt, forgetSql } from './forget/forget-at.ts';
-import { checkConnected, findSurvivors } from './forget/survivors.ts';
+import { selfSql } from '../versions/version-sql.ts';
+import { forgetAt, forgetSql, settleForgotten, type Forgotten } from './forget/forget-at.ts';
+import { checkConnected, findSurvivors, type Survivor } from './forget/survivors.ts';
 import type { App } from './open.ts';
 import type { ForgetNodeOptions, ForgetNodeResult, PlannedSql } from './results.ts';
 
@@ -16,14 +17,27 @@ export async function forgetNode(app: App, options: ForgetNodeOptions, signal: A
   const { survivors, unreachable } = await findSurvivors(app, lost);
   if (!force) checkConnected(survivors, lost);
   const sql: PlannedSql[] = [];
-  const nodes: ForgetNodeResult['nodes'][number][] = [];
+  const done: (Forgotten & { readonly survivor: Survivor })[] = [];
+  const again = survivors.some(({ lostId, settled }) => lostId !== null && !settled);
   for (const survivor of survivors) {
     signal.throwIfAborted();
     if (dryRun) sql.push(...(await forgetSql(survivor, lost)).map((text) => ({ node: survivor.node, text })));
-    else nodes.push(await forgetAt(app, survivor, lost, signal));
+    else done.push({ survivor, ...(await forgetAt(app, { survivor, lost, again }, signal)) });
   }
+  if (again && !dryRun && unreachable.length === 0) await settle(done);
   const warnings = unreachable.map((node) => `Node ${node} does not answer: repeat the command when it is back.`);
-  return { node: lost, nodes, unreachable, sql, warnings };
+  return { node: lost, nodes: done.map(({ result }) => result), unreachable, sql, warnings };
+}
+
+/** All have forgotten it: each learns where the others queued what they had of it, and so when its versions can go. */
+async function settle(done: readonly (Forgotten & { readonly survivor: Survivor })[]): Promise<void> {
+  const queued: (readonly [number, string])[] = [];
+  for (const { survivor, xid } of done) {
+    if (xid === null) continue;
+    const { rows } = await survivor.session.query(`select ${selfSql} as id`);
+    queued.push([Number(rows[0]?.['id']), xid]);
+  }
+  for (const { survivor } of done) await settleForgotten(survivor, JSON.stringify(queued));
 }
 
 async function answers(app: App, node: string): Promise<boolean> {

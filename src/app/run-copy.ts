@@ -89,7 +89,7 @@ async function twoWaySnapshot(source: Session, route: Route): Promise<string> {
   if (route.twoWay?.forward === true) await settleArrivals(source, route);
   const { snapshot, peers } = await firstPosition(source, route);
   // In the queue before the position is stored: a crash in between repeats both.
-  if (peers) await queueAnew(source, route.tableId, { kind: 'graves' });
+  if (peers) await queueAnew(source, route.tableId, 'graves');
   return snapshot;
 }
 

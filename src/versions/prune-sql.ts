@@ -11,12 +11,24 @@ export function pruneFunction(tableId: string): string {
  * DDL of the function that folds what waits and forgets versions and tombstones that are causally stable: every peer other
  * than the version's origin has seen it and has sent a batch since, so nothing older can arrive any more. A tombstone also
  * stays while a transaction may be open that began before it was written (step f). Nothing goes while a copy comes in:
- * its rows may be of an older snapshot; a held key keeps its version until it gets through. Gives the number of entries removed.
+ * its rows may be of an older snapshot; a held key keeps its version until it gets through.
+ * A version of a forgotten node is stable once every peer has what the survivors queued of that node (`told`), since whatever anybody
+ * had of it has come by then. Gives the number of entries removed.
  */
 export function pruneFunctionSql(table: VersionedTable): string {
   const { tableId } = table;
   return `create or replace function ${pruneFunction(tableId)}() returns bigint language plpgsql as $pgrep$
 declare
+  self constant smallint := ${selfSql};
+  told constant smallint[] := array(select o.node_id from pgrep.node o where o.forgotten and o.exchange is not null and not exists (
+    select from pg_catalog.jsonb_array_elements(o.exchange) e cross join lateral (select (e ->> 0)::smallint as survivor, (e ->> 1)::xid8 as xid) q
+    cross join pgrep.route r join pgrep.node n on n.name = r.target
+    where r.table_id = ${tableId} and r.options @> '{"twoWay": true}' and not exists (
+      select from pgrep.position p join pgrep.node here on here.name = p.target and here.is_self
+      where n.node_id = q.survivor and p.source = n.name and pg_catalog.pg_visible_in_snapshot(q.xid, p.snapshot)
+      union all
+      select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = q.survivor and ${countsSql('s', 'self', 'r.target')}
+        and pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))));
   removed bigint;
 begin
   perform ${foldFunction(tableId)}(1);
@@ -31,10 +43,10 @@ begin
   delete from ${sidecarName(tableId)} rv using pgrep.versioned_table v
   where v.table_id = ${tableId} and rv.barrier <= pg_catalog.pg_snapshot_xmin(v.folded)::text::bigint
     and not ${heldSql(table, 'rv')}
-    and not exists (select ${peersSql(tableId)} and not exists (
+    and (rv.version & 255 = any (told) or not exists (select ${peersSql(tableId)} and not exists (
       select from pgrep.node n where n.name = r.target and (n.node_id = rv.version & 255 or exists (
-        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255 and ${countsSql('s', selfSql, 'r.target')}
-          and pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot)))));
+        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255 and ${countsSql('s', 'self', 'r.target')}
+          and pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot))))));
   get diagnostics removed = row_count;
   return removed;
 end

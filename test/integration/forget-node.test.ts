@@ -63,6 +63,8 @@ describe('forget-node', () => {
       },
       { what: 'the row of c to come to a, and its delete', deadlineMs: 30_000 },
     );
+    const versions = 'select k1, version & 255 as origin from pgrep.row_version_1';
+    await waitFor(async () => [...(await mesh.sql('a', versions)), ...(await mesh.sql('b', versions))].length === 0, { what: 'the versions of c to be forgotten', deadlineMs: 30_000 }); // prettier-ignore
     expect(daemon.running).toBe(true);
     expect((await forget(mesh, 'c')).nodes.map(({ change, queuedKeys }) => [change, queuedKeys])).toEqual([
       ['unchanged', 0],
@@ -90,14 +92,24 @@ describe('forget-node', () => {
       4,
       { unreachable: ['b'], nodes: [{ node: 'a', change: 'forgotten' }] },
     ]);
+    await mesh.sql('a', fromC);
+    // Node b may lack what a had of c: nobody lets go of it.
+    await mesh.sql('a', 'select pgrep.prune_1()');
+    expect(await mesh.sql('a', 'select count(*)::integer as n from pgrep.row_version_1')).toEqual([{ n: 2 }]);
     mesh.configure({ c: nobody });
     expect(await forget(mesh, 'c')).toMatchObject({
       nodes: [
-        { node: 'a', change: 'unchanged' },
+        { node: 'a', change: 'unchanged', queuedKeys: 2 },
         { node: 'b', change: 'forgotten' },
       ],
       unreachable: [],
     });
+    await mesh.sql('a', 'select pgrep.prune_1()');
+    expect(await mesh.sql('a', 'select count(*)::integer as n from pgrep.row_version_1')).toEqual([{ n: 2 }]);
+    await using daemon = mesh.spawn('run');
+    await waitFor(async () => (await mesh.sql('a', 'select from pgrep.row_version_1')).length === 0, { what: 'the versions of c to be forgotten', deadlineMs: 30_000 }); // prettier-ignore
+    expect(await mesh.sql('b', 'select id from public.t where id in (7, 100)')).toEqual([{ id: 100 }]);
+    expect(daemon.running).toBe(true);
   });
 
   test('never gives the id again: a new database in the place of the lost one gets another', async () => {

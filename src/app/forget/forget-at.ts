@@ -10,30 +10,44 @@ import { nameOfForgotten } from '../two-way/known-nodes.ts';
 import { queueAnew, queueAnewSql } from '../two-way/queue-anew.ts';
 import type { Survivor } from './survivors.ts';
 
-type Forgotten = ForgetNodeResult['nodes'][number];
+export interface Forgotten {
+  readonly result: ForgetNodeResult['nodes'][number];
+  /** The transaction that queued what was there of forgotten nodes; null: there was nothing. */
+  readonly xid: string | null;
+}
 
 /**
  * Forgets a lost node at one survivor: in one transaction its changes are queued for the others, then routes, held rows and what it
  * had seen go. Its id stays taken. What was seen of it stays known, by a name that is no node's, so that nothing more comes from it
- * should it come back.
+ * should it come back. `again`: not every survivor has heard of it yet, so its changes are queued also where that was done before.
  */
-export async function forgetAt(app: App, survivor: Survivor, lost: string, signal: AbortSignal): Promise<Forgotten> {
-  const { node, lostId } = survivor;
+export async function forgetAt(
+  app: App,
+  { survivor, lost, again }: { readonly survivor: Survivor; readonly lost: string; readonly again: boolean },
+  signal: AbortSignal,
+): Promise<Forgotten> {
+  const { node, lostId, forgotten } = survivor;
   const routes = survivor.routes.filter((route) => route.target === lost);
   await using own = await app.ownSession(node);
   let queuedKeys = 0;
   await own.script('begin');
   // First: a batch of the lost node that is being applied ends before, or finds its position gone.
-  for (const statement of goneSql(lost, lostId)) await own.query(statement);
-  if (lostId !== null) {
-    for (const tableId of exchanged(survivor, lost))
-      queuedKeys += await queueAnew(own, tableId, { kind: 'origin', nodeId: lostId });
+  for (const statement of goneSql(lost, again ? lostId : null)) await own.query(statement);
+  if (lostId !== null && again) {
+    for (const tableId of exchanged(survivor, lost)) queuedKeys += await queueAnew(own, tableId, 'forgotten');
   }
+  const { rows } = await own.query('select pg_catalog.pg_current_xact_id()::text as xid');
   await own.script('commit');
   await announceRoutes(own);
   for (const { tableId, sourceTable } of routes) await endCapture(app, { node, tableId, table: sourceTable }, signal);
-  const change = lostId === null && routes.length === 0 ? 'unchanged' : 'forgotten';
-  return { node, change, queuedKeys, routesRemoved: routes.length };
+  const change = (lostId === null || forgotten) && routes.length === 0 ? 'unchanged' : 'forgotten';
+  const xid = queuedKeys > 0 ? String(rows[0]?.['xid']) : null;
+  return { result: { node, change, queuedKeys, routesRemoved: routes.length }, xid };
+}
+
+/** Tells a survivor in which transactions all of them queued what they had of forgotten nodes (see `told` of pgrep.prune_N). */
+export async function settleForgotten(survivor: Survivor, exchange: string): Promise<void> {
+  await survivor.session.query(`update pgrep.node set exchange = ${literal(exchange)} where forgotten`);
 }
 
 /** What `forgetAt` would run. */
@@ -41,7 +55,7 @@ export async function forgetSql(survivor: Survivor, lost: string): Promise<reado
   const { session, lostId, routes } = survivor;
   const texts = [...goneSql(lost, lostId)];
   for (const tableId of lostId === null ? [] : exchanged(survivor, lost)) {
-    texts.push(...queueAnewSql(await describeVersioned(session, tableId), { kind: 'origin', nodeId: lostId ?? 0 }));
+    texts.push(...queueAnewSql(await describeVersioned(session, tableId), 'forgotten'));
   }
   for (const { tableId, twoWay } of routes.filter((route) => route.target === lost)) {
     const others = routes.filter((route) => route.tableId === tableId && route.target !== lost);
@@ -71,5 +85,6 @@ function goneSql(lost: string, lostId: number | null): readonly string[] {
     ...routes,
     `delete from pgrep.peer_seen where peer = ${lostId}`,
     `update pgrep.node set forgotten = true, name = ${gone} where node_id = ${lostId}`,
+    'update pgrep.node set exchange = null where forgotten',
   ];
 }

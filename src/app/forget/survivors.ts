@@ -9,8 +9,12 @@ import { nameOfForgotten, readKnownNodes } from '../two-way/known-nodes.ts';
 export interface Survivor {
   readonly node: string;
   readonly session: Session;
-  /** The lost node's id; null: it was forgotten here before. */
+  /** The lost node's id; null: only routes of here lead to it. */
   readonly lostId: number | null;
+  /** It was forgotten here before. */
+  readonly forgotten: boolean;
+  /** It was forgotten at all nodes, and this one has heard of it. */
+  readonly settled: boolean;
   readonly routes: readonly Route[];
 }
 
@@ -26,11 +30,12 @@ export async function findSurvivors(
     unreachable.push(...opened.unreachable.map(({ node }) => node));
     for (const { node, session, routes } of opened.sources) {
       const known = await readKnownNodes(session);
-      const there = known.find((each) => each.name === lost);
-      const before = known.some((each) => each.name === nameOfForgotten({ name: lost, nodeId: each.nodeId }));
-      const leads = routes.some((route) => route.target === lost);
-      if (there !== undefined) survivors.push({ node, session, lostId: there.nodeId, routes });
-      else if (before || leads) survivors.push({ node, session, lostId: null, routes });
+      const there =
+        known.find((each) => each.name === lost) ??
+        known.findLast((each) => each.name === nameOfForgotten({ name: lost, nodeId: each.nodeId }));
+      if (there === undefined && !routes.some((route) => route.target === lost)) continue;
+      const { nodeId: lostId = null, forgotten = false, exchange = null } = there ?? {};
+      survivors.push({ node, session, lostId, forgotten, settled: exchange !== null, routes });
     }
   }
   if (survivors.length > 0 || unreachable.length > 0) return { survivors, unreachable };

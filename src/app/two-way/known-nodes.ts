@@ -9,6 +9,8 @@ export interface KnownNode {
   readonly nodeId: number;
   readonly name: string;
   readonly forgotten: boolean;
+  /** Where every other node queued what it had of a forgotten one, JSON as in `pgrep.node`; null: not all have, or it is not forgotten. */
+  readonly exchange: string | null;
 }
 
 /** What a node is called once it is forgotten: no node of a configuration can have this name, so the old one is free again. */
@@ -19,11 +21,14 @@ export function nameOfForgotten({ name, nodeId }: Pick<KnownNode, 'name' | 'node
 /** The nodes that a node knows, itself included; none before `init`. */
 export async function readKnownNodes(session: Session): Promise<readonly KnownNode[]> {
   if (!(await isMigrated(session))) return [];
-  const { rows } = await session.query('select n.node_id, n.name, n.forgotten from pgrep.node n order by n.node_id');
+  const { rows } = await session.query(
+    'select n.node_id, n.name, n.forgotten, n.exchange::text from pgrep.node n order by n.node_id',
+  );
   return rows.map((row) => ({
     nodeId: Number(row['node_id']),
     name: String(row['name']),
     forgotten: row['forgotten'] === 't',
+    exchange: typeof row['exchange'] === 'string' ? row['exchange'] : null,
   }));
 }
 
@@ -65,8 +70,8 @@ export async function introduceNodes(app: App, members: readonly string[]): Prom
 /** Statements that make nodes known to one. */
 export function introduceSql(nodes: readonly KnownNode[]): readonly string[] {
   return nodes.map(
-    ({ nodeId, name, forgotten }) =>
-      `insert into pgrep.node (node_id, name, forgotten) values (${nodeId}, ${literal(name)}, ${String(forgotten)}) on conflict (node_id) do nothing`,
+    ({ nodeId, name, forgotten, exchange }) =>
+      `insert into pgrep.node (node_id, name, forgotten, exchange) values (${nodeId}, ${literal(name)}, ${String(forgotten)}, ${exchange === null ? 'null' : literal(exchange)}) on conflict (node_id) do nothing`,
   );
 }
 

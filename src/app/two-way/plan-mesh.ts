@@ -92,7 +92,7 @@ function renamed(route: Route): Readonly<Record<string, string>> {
 }
 
 async function checkIds(app: App, members: readonly Member[]): Promise<void> {
-  const nodes = members.map(({ node, nodeId }) => ({ name: node, nodeId, forgotten: false }));
+  const nodes = members.map(({ node, nodeId }) => ({ name: node, nodeId, forgotten: false, exchange: null }));
   for (const { node } of members) checkKnownNodes(nodes, await readKnownNodes(await app.session(node)));
 }
 

@@ -4,8 +4,8 @@ import { describeVersioned } from '../../versions/install-versions.ts';
 import { selfSql } from '../../versions/version-sql.ts';
 import { sidecarName, type VersionedTable } from '../../versions/versioned-table.ts';
 
-/** Which keys a node sends its peers once more. `origin`: those whose version a node (its id) wrote. `graves`: what a new peer cannot see in a copy. */
-export type QueuedAnew = { readonly kind: 'origin'; readonly nodeId: number } | { readonly kind: 'graves' };
+/** Which keys a node sends its peers once more. `forgotten`: those whose version a forgotten node wrote. `graves`: what a new peer cannot see in a copy. */
+export type QueuedAnew = 'forgotten' | 'graves';
 
 /**
  * Queues keys of a table with versions for all its peers, with the versions that they have. `graves`: deleted keys, without which a
@@ -24,12 +24,12 @@ export async function queueAnew(db: CaptureDatabase, tableId: string, which: Que
 
 /** The statements of `queueAnew`; each gives one row, the number of keys it queued. */
 export function queueAnewSql(table: VersionedTable, which: QueuedAnew): readonly string[] {
-  const written = which.kind === 'origin' ? ` and v.floor_version & 255 = ${which.nodeId}` : '';
+  const written = which === 'forgotten' ? ` and ${byForgotten('v.floor_version')}` : '';
   const names = table.key.map(({ name }) => name).join(', ');
-  const condition = which.kind === 'origin' ? `rv.version & 255 = ${which.nodeId}` : 'rv.dead';
+  const condition = which === 'forgotten' ? byForgotten('rv.version') : 'rv.dead';
   return [
     queueKeys(table, `select ${names} from ${sidecarName(table.tableId)} rv where ${condition}`),
-    ...(which.kind === 'graves' ? [queueKeys(table, heldKeys(table))] : []),
+    ...(which === 'graves' ? [queueKeys(table, heldKeys(table))] : []),
     `with queued as (insert into pgrep.queue_${table.tableId} (version, from_node, truncated)
   select 0, ${selfSql}, true from pgrep.versioned_table v where v.table_id = ${table.tableId} and v.floor_version > 0${written} returning 0 as n)
 select pg_catalog.sum(n) as keys from queued`,
@@ -46,6 +46,10 @@ function queueKeys(table: VersionedTable, keys: string): string {
   return `with queued as (insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
   ${rows} returning ${packed ? 'pg_catalog.cardinality(k1)' : '1'} as n)
 select coalesce(pg_catalog.sum(n), 0) as keys from queued`;
+}
+
+function byForgotten(version: string): string {
+  return `${version} & 255 in (select n.node_id from pgrep.node n where n.forgotten)`;
 }
 
 function heldKeys({ tableId, key }: VersionedTable): string {

@@ -33,7 +33,7 @@ export function showMesh(plan: MeshPlan): readonly PlannedSql[] {
 function introductions(member: Member, members: readonly Member[]): readonly string[] {
   const known = member.routes.flatMap((route) => (route.twoWay === null ? [] : [route.target]));
   const others = members.filter((other) => other !== member && !known.includes(other.node));
-  return introduceSql(others.map(({ node, nodeId }) => ({ name: node, nodeId, forgotten: false })));
+  return introduceSql(others.map(({ node, nodeId }) => ({ name: node, nodeId, forgotten: false, exchange: null })));
 }
 
 function versioned({ description, capture }: Member): VersionedTable {

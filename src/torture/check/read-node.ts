@@ -76,11 +76,8 @@ export interface Kept {
 /** Counts what a node keeps. */
 export async function readKept(cluster: Cluster, node: TortureNode): Promise<Kept> {
   const ids = (await cluster.query(node, 'select v.table_id from pgrep.versioned_table v')).map((row) => text(row, 'table_id')); // prettier-ignore
-  const sum = (name: string, where = ''): string =>
-    ids.map((id) => `(select pg_catalog.count(*) from pgrep.${name}_${id} r ${where})`).join(' + ') || '0';
-  // What a lost node wrote may stay (docs/two-way.md): nobody can say any more what it would have seen.
-  const lasting = 'where not exists (select from pgrep.node n where n.forgotten and n.node_id = r.version & 255)';
-  const [row] = await cluster.query(node, `select ${sum('queue')} as queued, ${sum('row_version', lasting)} as versions, (select pg_catalog.count(*) from pgrep.sync_err_rec) as held`); // prettier-ignore
+  const sum = (name: string): string => ids.map((id) => `(select pg_catalog.count(*) from pgrep.${name}_${id})`).join(' + ') || '0'; // prettier-ignore
+  const [row] = await cluster.query(node, `select ${sum('queue')} as queued, ${sum('row_version')} as versions, (select pg_catalog.count(*) from pgrep.sync_err_rec) as held`); // prettier-ignore
   return { node: node.name, queued: Number(row?.['queued']), versions: Number(row?.['versions']), held: Number(row?.['held']) }; // prettier-ignore
 }
 
