@@ -21,12 +21,10 @@ export async function addTable(
   checkNodes(app, from, options.to);
   const twoWay = await twoWayTargets(app, from, options);
   const oneWay = options.to.filter((node) => !twoWay.includes(node));
+  if (oneWay.length > 0) refuseTwoWayOptions(options);
   const results: AddTableResult[] = [];
   if (twoWay.length > 0) results.push(await addTwoWay(app, { ...options, from, to: twoWay }, progress, signal));
-  if (oneWay.length > 0) {
-    refuseTwoWayOptions(options);
-    results.push(await addOneWay(app, { ...options, from, to: oneWay }, progress, signal));
-  }
+  if (oneWay.length > 0) results.push(await addOneWay(app, { ...options, from, to: oneWay }, progress, signal));
   return {
     routes: results.flatMap(({ routes }) => routes),
     initialised: [...new Set(results.flatMap(({ initialised }) => initialised))],

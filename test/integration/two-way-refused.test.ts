@@ -135,6 +135,24 @@ describe('add-table --two-way refuses, says why, and changes nothing:', () => {
     expect(await state()).toEqual(before);
   });
 
+  test('options of two-way routes when one of the nodes named is linked one-way', async () => {
+    await using mixed = await fresh('mixed');
+    await mixed.add({ to: ['b'] });
+    const options = "select r.target, r.options ->> 'policy' as policy from pgrep.route r";
+    await expect(mixed.add({ to: ['b', 'c'], twoWay: false, policy: 'hold' })).rejects.toMatchObject({ code: 'usage' });
+    expect(await mixed.sql('a', options)).toEqual([{ target: 'b', policy: 'last-write-wins' }]);
+  });
+
+  test('sequences that cannot be interleaved', async () => {
+    await using serial = await Mesh.create(server, 'serial', {
+      nodes: ['a', 'b'],
+      sql: 'create table public.t (id serial primary key, n integer, info text)',
+    });
+    await serial.sql('b', 'alter sequence public.t_id_seq increment -1 minvalue -100');
+    await expect(serial.add({ to: ['b'], sequences: 'interleave' })).rejects.toMatchObject({ code: 'table' });
+    expect(await serial.sql('a', "select to_regnamespace('pgrep') as there")).toEqual([{ there: null }]);
+  });
+
   test('a new node that the others would not hear of', async () => {
     await using joined = await fresh('partial');
     await joined.add({ to: ['b'] });

@@ -6,15 +6,15 @@ import { initMissing } from '../init.ts';
 import type { App } from '../open.ts';
 import type { AddTableResult, CopyProgress } from '../results.ts';
 import { interleaveSequences, type InterleaveResult } from '../sequences.ts';
-import { sequenceGroup } from './sequence-group.ts';
+import { fillPairs } from './fill-pairs.ts';
 import { introduceNodes } from './known-nodes.ts';
 import { lowerFloors } from './lower-floors.ts';
 import type { Member } from './member.ts';
 import type { TwoWayTableOptions } from './options.ts';
 import { planMesh, type MeshPlan } from './plan-mesh.ts';
+import { sequenceGroup } from './sequence-group.ts';
 import { showMesh } from './show-mesh.ts';
 import { storePairs } from './store-pairs.ts';
-import { fillPairs } from './fill-pairs.ts';
 
 /**
  * Adds a table that is written at several nodes: each pair of them gets a route each way (with `forward`: each pair that the home
@@ -28,30 +28,32 @@ export async function addTwoWay(
 ): Promise<AddTableResult> {
   const plan = await planMesh(app, options, signal);
   const warnings = warningsFor(plan.home.description);
+  // Planned in any case: sequences that cannot be interleaved are refused while nothing is changed.
+  const planned = await interleave(app, plan, { ...options, dryRun: true }, signal);
   if (options.dryRun) {
-    const interleaved = await interleave(app, plan, options, signal);
     return {
       routes: [],
       initialised: [],
-      sequences: interleaved.sequences,
-      sql: [...showMesh(plan), ...interleaved.sql],
-      warnings: [...warnings, ...interleaved.warnings],
+      sequences: planned.sequences,
+      sql: [...showMesh(plan), ...planned.sql],
+      warnings: [...warnings, ...planned.warnings],
     };
   }
   const nodes = plan.members.map(({ node }) => node);
   const { initialised } = await initMissing(app, nodes, false);
   const silent = await introduceNodes(app, nodes);
   const tables = await captureAll(app, plan, signal);
-  if (options.merge === true && plan.pairs.some(({ fill }) => fill !== 'settled')) await lowerFloors(app, plan.members);
   const unsettled = plan.pairs.filter(({ fill }) => fill !== 'settled');
+  if (options.merge === true && unsettled.length > 0) await lowerFloors(app, plan.members);
+  // Before the routes are there: from the first change that is exchanged on, no number is given twice.
+  const { sequences, warnings: scarce } = await interleave(app, plan, options, signal);
   const places = unsettled.map(({ from, to }) => ({ source: from.node, target: to.node, tableId: tables.get(from.node) ?? '', table: from.description.table })); // prettier-ignore
   // Held from before the routes are there, or a daemon would begin their copies before this command does.
   const routes = await withCopyLeases(app, places, async () => {
     const stored = await storePairs(app, plan, tables);
     return await fillPairs(app, stored, progress, signal);
   });
-  const { sequences, warnings: more } = await interleave(app, plan, options, signal);
-  return { routes, initialised, sequences, sql: [], warnings: [...warnings, ...silent.map(notTold), ...more] };
+  return { routes, initialised, sequences, sql: [], warnings: [...warnings, ...silent.map(notTold), ...scarce] };
 }
 
 async function interleave(
