@@ -65,7 +65,12 @@ async function replay(supervised: SupervisedLink, opened: OpenedLink | undefined
   // A statement at a server that does not answer must not hold up the end; what it does there is fenced.
   const close = (): void => void session[Symbol.asyncDispose]();
   signal.addEventListener('abort', close, { once: true });
-  await new LinkLoop({ session, doorbell, settings, observer, logger }).run(signal);
+  try {
+    await new LinkLoop({ session, doorbell, settings, observer, logger }).run(signal);
+  } finally {
+    // The signal outlives the session, by many others when a link fails again and again.
+    signal.removeEventListener('abort', close);
+  }
 }
 
 async function recover(
