@@ -2,7 +2,7 @@ import { PgrepError } from '../core/error.ts';
 
 /**
  * What a link does after it failed. `back-off`: the other side is down or busy, it comes back by itself. `stop`: only a person can
- * mend it; looked at again every half minute, so that mending needs no restart. `bug`: unexpected; as `back-off`, but logged with its stack.
+ * mend it; looked at again every ten seconds, so that mending needs no restart. `bug`: unexpected; as `back-off`, but logged with its stack.
  */
 export type LinkDecision = 'back-off' | 'stop' | 'bug';
 
