@@ -36,8 +36,8 @@ export async function openLink(link: Link, connections: LinkConnections): Promis
 
 /** Closes both ends, whatever runs on them. */
 export async function closeLink({ source, target }: OpenedLink): Promise<void> {
-  await target[Symbol.asyncDispose]();
   source.destroy();
+  await target[Symbol.asyncDispose]();
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   type ItemVerdict,
   type RequestVerdict,
 } from '../../src/targets/elasticsearch/answer.ts';
+import { Cluster } from '../../src/targets/elasticsearch/cluster.ts';
 
 describe('what an answer to a bulk request means', () => {
   test.each<[number, RequestVerdict]>([
@@ -52,4 +53,11 @@ describe('what an answer to a bulk request means', () => {
   ])('status %i of an item with error %s: %s', (status, type, verdict) => {
     expect(judgeItem(status, type)).toBe(verdict);
   });
+});
+
+test('an address that the client refuses is a configuration error for whoever sends, and none for whoever closes', async () => {
+  const cluster = new Cluster('es', { url: 'http://127.0.0.1:9', caFingerprint: 'a'.repeat(64) });
+  const sent = cluster.request({ method: 'GET', path: '/' }, new AbortController().signal);
+  await expect(sent).rejects.toMatchObject({ code: 'config', hint: expect.stringContaining('nodes.es') as string });
+  await expect(cluster[Symbol.asyncDispose]()).resolves.toBeUndefined();
 });

@@ -54,12 +54,12 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Sends one request, once, and reads the whole answer. Throws `unreachable` when there was none (refused, reset, timed out,
-   * cut short), `config` when something else answers, and the signal's reason when that aborted.
+   * cut short), `config` when something else answers or the address does not fit together, and the signal's reason when that aborted.
    */
   async request(request: ClusterRequest, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted();
-    const client = await this.#client();
     try {
+      const client = await this.#client();
       const answer = await client.transport.request<Readable>(
         {
           method: request.method,
@@ -84,7 +84,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#opened)?.close();
+    // One that could not be made was told to whoever sent something.
+    await (await this.#opened?.catch(() => undefined))?.close();
   }
 
   // Loading the client takes 0.16 s, which commands that send nothing should not pay.
@@ -101,6 +102,16 @@ export class Cluster implements AsyncDisposable {
       });
     }
     const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof Error && error.name === 'ConfigurationError') {
+      return new PgrepError(
+        'config',
+        `The Elasticsearch client refuses what is configured for node ${this.node}: ${why}.`,
+        {
+          hint: `Check nodes.${this.node} in the configuration: caFingerprint, for one, needs an https URL.`,
+          cause: error,
+        },
+      );
+    }
     return new PgrepError('unreachable', `Node ${this.node} cannot be reached: ${why}.`, {
       hint: `Check that its cluster runs and that nodes.${this.node}.elasticsearch names it; for a certificate authority of your own set nodes.${this.node}.caFile.`,
       cause: error,
