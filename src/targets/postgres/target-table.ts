@@ -67,7 +67,6 @@ interface CatalogColumn {
 /** Reads the target table of a route and checks that the route fits. Throws `target`, naming what does not fit and what to type. */
 export async function readTargetTable(connection: TargetConnection, route: Route): Promise<TargetTable> {
   const rows = await connection.script(catalogSql(route));
-  const versioned = route.twoWay === null ? null : await readVersionedTarget(connection, route);
   const text = rows[0]?.['described'];
   if (typeof text !== 'string') throw missing(route);
   const catalog = JSON.parse(text) as CatalogTable;
@@ -88,7 +87,7 @@ export async function readTargetTable(connection: TargetConnection, route: Route
     references: catalog.references ?? [],
     deleteCascades: catalog.deleteCascades,
     rowColumns: (catalog.columns ?? []).map(({ name }) => name),
-    versioned,
+    versioned: route.twoWay === null ? null : await readVersionedTarget(connection, route),
   };
 }
 
