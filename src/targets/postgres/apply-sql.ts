@@ -133,8 +133,10 @@ export function sameKey(table: TargetTable): string {
     .join(' and ');
 }
 
-/** SQL condition: the target's row (`t`) differs from the staged one (`s`); empty where there is nothing but the key. */
-// By image, not by `=`: 1.0 and 1.00, or 'a' and 'A' of citext, are equal but must travel. The casts make domains comparable.
+/**
+ * SQL condition: the target's row (`t`) differs from the staged one (`s`) in what an update would set; false where that is nothing.
+ * By image, not by `=`: 1.0 and 1.00, or 'a' and 'A' of citext, are equal but must travel. The casts make domains comparable.
+ */
 export function differs(table: TargetTable): string {
   const settable = table.columns.filter((column) => isSet(column));
   const ours = settable.map((column) => `t.${ident(column.target)}::${column.targetType}`);
