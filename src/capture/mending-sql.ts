@@ -6,7 +6,6 @@ import { relationsOf } from './capture-sql.ts';
 import type { Drift } from './drift.ts';
 import { functionSql, triggerFunctions } from './function-sql.ts';
 import type { InstalledCapture } from './installed-capture.ts';
-import { queueMarkerSql } from './queue-keys-sql.ts';
 import { queueLayout, type QueueLayout } from './queue-layout.ts';
 import { triggerSql } from './trigger-sql.ts';
 
@@ -35,10 +34,7 @@ export function mendingSql(
 
 /** Where versions are kept the marker would count as a TRUNCATE of now, and take what other nodes wrote with it. */
 function markerSql(tableId: string): string {
-  return queueMarkerSql(tableId).replace(
-    /values \((.*)\)$/,
-    `select $1 where not exists (select from pgrep.versioned_table v where v.table_id = ${tableId})`,
-  );
+  return `insert into ${queueTable(tableId)} (truncated) select true where not exists (select from pgrep.versioned_table v where v.table_id = ${tableId})`;
 }
 
 function queueTypeSql(tableId: string, layout: QueueLayout): string {
