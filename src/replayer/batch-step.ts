@@ -66,7 +66,7 @@ export async function applyBatch(
   const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, signal });
   await session.reader.end();
   if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
-  if (joined.length > 0) await markJoined(session, joined);
+  await session.markJoined(joined);
   return { again: false, keys, held: applied.held, catchingUp: extent.cutoff !== null };
 }
 
@@ -82,7 +82,7 @@ export async function applyNothing(session: LinkSession, peek: Peek, signal: Abo
   const mark: Mark = { kind: 'position', snapshot: peek.snapshot, joined, durable: true };
   const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, signal });
   await session.reader.end();
-  if (applied.committed && joined.length > 0) await markJoined(session, joined);
+  if (applied.committed) await session.markJoined(joined);
   return applied.committed;
 }
 
@@ -214,10 +214,6 @@ async function touchHeld(session: LinkSession, view: SourceView, tables: readonl
 /** Routes whose tables were copied and are in no batch yet. */
 function joining({ live, position }: LinkSession): readonly string[] {
   return live.filter((route) => position.tables.has(route.id)).map((route) => route.id);
-}
-
-async function markJoined(session: LinkSession, joined: readonly string[]): Promise<void> {
-  await session.control.query('update pgrep.route set joined = true where route_id = any ($1::bigint[])', [joined]);
 }
 
 /** A route's rows and keys for a query that names the keys itself. */

@@ -85,17 +85,21 @@ export class LinkSession implements AsyncDisposable {
     this.live = this.routes.filter((route) => route.state === 'live');
     this.versions = await LinkVersions.load(this.control, this.link, this.live);
     this.position = await this.target.position(signal);
-    await this.#markJoined();
+    // Made up for, where a link was killed between the batch that took a table in and its record of it.
+    const { snapshot, tables } = this.#position;
+    if (snapshot !== null) await this.markJoined(this.live.filter(({ id }) => !tables.has(id)).map(({ id }) => id));
     await this.target.prepare(this.live, signal);
     return generation;
   }
 
-  /** A link that was killed between the batch that took a table in and its record of it makes up for it: else the queue would never be emptied. */
-  async #markJoined(): Promise<void> {
-    const { snapshot, tables } = this.#position;
-    if (snapshot === null) return;
-    const joined = this.live.filter(({ id }) => !tables.has(id)).map(({ id }) => id);
-    await this.control.query('update pgrep.route set joined = true where not joined and route_id = any ($1::bigint[])', [joined]); // prettier-ignore
+  /**
+   * Records that tables are in batches: else their queues would never be emptied. Not of a table whose copy has begun anew since its
+   * route was loaded: it needs its queue.
+   */
+  async markJoined(routeIds: readonly string[]): Promise<void> {
+    if (routeIds.length === 0) return;
+    const text = `update pgrep.route set joined = true where not joined and state = 'live' and route_id = any ($1::bigint[])`;
+    await this.control.query(text, [routeIds]);
   }
 
   /** Prepares for the copy of one route, which is in no batch yet. */
