@@ -29,7 +29,12 @@ const owners: Readonly<Record<string, string>> = {
 };
 
 const sources = filesBelow('src', ['.ts']);
-const everything = [...sources, ...filesBelow('test', ['.ts']), ...filesBelow('bench', ['.ts'])];
+const everything = [
+  ...sources,
+  ...filesBelow('test', ['.ts']),
+  ...filesBelow('bench', ['.ts']),
+  ...filesBelow('broken', ['.ts']),
+];
 
 /** The folder of a path below `src/`, as `layers` names it. */
 function folderOf(path: string): string {

@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import type { Finding } from '../src/torture/check/judge.ts';
+import type { Topology } from '../src/torture/options.ts';
+import type { TortureResult } from '../src/torture/torture.ts';
+import type { BrokenCopy } from './broken-copy.ts';
+
+/** What a run of torture is asked for. */
+export interface RunOptions {
+  readonly nodes: number;
+  readonly minutes: number;
+  readonly seed: number;
+  readonly topology: Topology;
+}
+
+/** How a run ended. */
+export interface Run extends RunOptions {
+  /** The gravest finding; null: nothing was found. */
+  readonly first: Pick<Finding, 'check' | 'message' | 'at'> | null;
+  /** Findings by check. */
+  readonly findings: Readonly<Partial<Record<Finding['check'], number>>>;
+  /** Versions that lost to a concurrent one: how much there was to judge. */
+  readonly discarded: number;
+  /** Why torture itself ended without a verdict, in its own words; null: it gave one. */
+  readonly failed: string | null;
+}
+
+/** Tortures the copy once, and waits for the verdict. `say` is told how far it is. */
+export async function runTorture(
+  { program, scratch }: BrokenCopy,
+  options: RunOptions,
+  say: (line: string) => void,
+): Promise<Run> {
+  const { nodes, minutes, seed, topology } = options;
+  const args = ['torture', '--json', '--nodes', `${nodes}`, '--minutes', `${minutes}`, '--seed', `${seed}`, '--topology', topology]; // prettier-ignore
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: scratch,
+    env: { ...process.env, TMPDIR: scratch },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  let last = '';
+  child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+  child.stderr.on('data', (data: Buffer) => {
+    last = data.toString().trim().split('\n').at(-1) ?? last;
+    say(last);
+  });
+  await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
+  const result = readResult(output);
+  if (result === null) return { ...options, first: null, findings: {}, discarded: 0, failed: last };
+  return { ...options, first: result.findings[0] ?? null, findings: countChecks(result), discarded: result.discarded, failed: null }; // prettier-ignore
+}
+
+function readResult(output: string): TortureResult | null {
+  try {
+    const parsed = JSON.parse(output) as TortureResult | { readonly findings?: undefined };
+    return parsed.findings === undefined ? null : parsed;
+  } catch {
+    return null;
+  }
+}
+
+function countChecks({ findings }: TortureResult): Run['findings'] {
+  const counts: Partial<Record<Finding['check'], number>> = {};
+  for (const { check } of findings) counts[check] = (counts[check] ?? 0) + 1;
+  return counts;
+}
