@@ -15,19 +15,31 @@ export const control: Breakage = {
 /** All breakages, in the order of the steps. */
 export const breakages: readonly Breakage[] = [...appliers, ...judging, ...settling, ...sending];
 
+const settle = 'src/torture/check/settle.ts';
+const collect = 'src/torture/check/collect.ts';
+
 /**
- * Made in every copy, the control's too: nodes that are not equal after this time will not be. Torture itself waits three minutes for
- * them, and two more for queues to empty, which says nothing about nodes that differ.
+ * Made in every copy, the control's too. Torture waits three minutes for nodes to become equal, and two more for queues to empty; in these
+ * copies it gives up when nothing is on its way and rows have stayed as they are for twenty looks (of half a second and more, a fold comes every
+ * five), and does not wait for the queues of nodes that differ.
  */
 export const impatience: readonly Edit[] = [
-  { file: 'src/torture/check/collect.ts', text: 'const drainMs = 180_000;', replacement: 'const drainMs = 60_000;' },
+  { file: settle, text: "let before = '';", replacement: "let before = '';\n  let still = 0;" },
   {
-    file: 'src/torture/check/collect.ts',
+    file: settle,
+    text: `before = now;
+    if (monotonicMs() > end) return`,
+    replacement: `still = behind === null && now === before ? still + 1 : 0;
+    before = now;
+    if (monotonicMs() > end || still > 20) return`,
+  },
+  {
+    file: collect,
     text: 'empty(cluster, emptyMs, signal)',
     replacement: 'empty(cluster, differencesOf(rows).length > 0 ? 0 : emptyMs, signal)',
   },
   {
-    file: 'src/torture/check/collect.ts',
+    file: collect,
     text: "import { drain, empty } from './settle.ts';",
     replacement: "import { drain, empty } from './settle.ts';\nimport { differencesOf } from './equal.ts';",
   },
