@@ -86,6 +86,21 @@ describe('queues', () => {
     expect(await one(pair.source, 'select count(*) from pgrep.queue_1')).toEqual(['0']);
   });
 
+  test('G2: a table that is set to be copied again does not count as joined by the word of a link that loaded it before', async () => {
+    await using pair = await Pair.open({ server, sql });
+    await pair.add('t');
+    await using link = await openLink(pair);
+    const joined = 'select joined from pgrep.route';
+    await step(link);
+    expect(await one(pair.source, joined)).toEqual(['true']);
+    await pair.source.query("update pgrep.route set state = 'copying', joined = false");
+    await link.markJoined(link.live.map(({ id }) => id));
+    expect(await one(pair.source, joined)).toEqual(['false']);
+    await pair.source.query("update pgrep.route set state = 'live'");
+    await link.loadRoutes(never);
+    expect(await one(pair.source, joined)).toEqual(['true']);
+  });
+
   test('a queue stays small over many rotations of steady changes', async () => {
     await using pair = await Pair.open({ server, sql });
     await pair.add('t');
