@@ -44,6 +44,14 @@ export class Input {
     return texts === undefined ? undefined : parseNames(texts, name);
   }
 
+  /** The value of an option that takes one of a few words. */
+  choice<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+    const text = this.text(name);
+    const word = words.find((each) => each === text);
+    if (text === undefined || word !== undefined) return word;
+    throw usage(`--${name} is ${JSON.stringify(text)}`, `Write one of: ${words.join(', ')}.`);
+  }
+
   /** A whole number of at least `least`. */
   number(name: string, least: number): number | undefined {
     const text = this.text(name);

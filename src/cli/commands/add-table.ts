@@ -82,23 +82,13 @@ function readOptions(input: Input, context: Context): AddTableOptions {
     copy: !input.flag('no-copy'),
     replace: input.flag('replace'),
     ...given('twoWay', input.flag('two-way') || undefined),
-    ...given('policy', choice(input, 'policy', policies)),
+    ...given('policy', input.choice('policy', policies)),
     ...given('policyFunction', name === undefined ? undefined : parseTableName(name)),
     merge: input.flag('merge'),
     forward: input.flag('forward'),
-    ...given('sequences', choice(input, 'sequences', ['interleave'] as const)),
+    ...given('sequences', input.choice('sequences', ['interleave'] as const)),
     dryRun: context.dryRun,
   };
-}
-
-/** The value of an option that takes one of a few words. */
-function choice<Word extends string>(input: Input, option: string, words: readonly Word[]): Word | undefined {
-  const text = input.text(option);
-  const word = words.find((each) => each === text);
-  if (text === undefined || word !== undefined) return word;
-  throw new PgrepError('usage', `--${option} is ${JSON.stringify(text)}.`, {
-    hint: `Write one of: ${words.join(', ')}.`,
-  });
 }
 
 function formatAdded({ routes, initialised, sequences }: AddTableResult): string {

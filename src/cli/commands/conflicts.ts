@@ -1,11 +1,13 @@
 import { findConflict, listConflicts, type ConflictsListResult } from '../../app/conflicts.ts';
 import { restoreConflict, type ConflictSideName } from '../../app/restore-conflict.ts';
-import { errorCodes, PgrepError } from '../../core/error.ts';
+import { errorCodes } from '../../core/error.ts';
 import type { Command, Context } from '../command.ts';
 import { given, type Input } from '../input.ts';
 import { parseTableName } from '../names.ts';
 import { formatConflict, formatConflictTable, formatRestored } from '../print/conflict.ts';
 import { formatSql, printResult, printWarnings } from '../print/result.ts';
+
+const sides = ['local', 'remote'] as const satisfies readonly ConflictSideName[];
 
 const node = { kind: 'text', value: 'NODE', describe: 'The node that found the conflict' } as const;
 
@@ -61,11 +63,15 @@ export const conflictsRestore: Command = {
   arguments: { least: 1, most: 1 },
   options: {
     node,
-    keep: { kind: 'text', value: 'SIDE', describe: 'Which version: local or remote (default: the one that lost)' },
+    keep: {
+      kind: 'text',
+      value: 'SIDE',
+      describe: 'local: what the node had, or remote: what arrived there (default: what lost)',
+    },
   },
   examples: ['pgrep conflicts restore 3 --node remote', 'pgrep conflicts restore 4 --node local --keep remote'],
   run: async (input, context) => {
-    const options = { ...which(input), ...given('keep', readSide(input)), dryRun: context.dryRun };
+    const options = { ...which(input), ...given('keep', input.choice('keep', sides)), dryRun: context.dryRun };
     const result = await context.withApp(async (app) => await restoreConflict(app, options, context.signal));
     printResult(context, result, () => (context.dryRun ? formatSql(result.sql) : formatRestored(result)));
     return 0;
@@ -74,14 +80,6 @@ export const conflictsRestore: Command = {
 
 function which(input: Input): { id: string; node?: string } {
   return { id: input.arguments[0] ?? '', ...given('node', input.text('node')) };
-}
-
-function readSide(input: Input): ConflictSideName | undefined {
-  const text = input.text('keep');
-  if (text === undefined || text === 'local' || text === 'remote') return text;
-  throw new PgrepError('usage', `--keep is ${JSON.stringify(text)}.`, {
-    hint: 'Write --keep local for what the node had, or --keep remote for what arrived there.',
-  });
 }
 
 function formatList({ conflicts, unreachable }: ConflictsListResult, context: Context): string {

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { errorCodes, PgrepError } from '../../core/error.ts';
-import { topologies, type Topology } from '../../torture/options.ts';
+import { topologies } from '../../torture/options.ts';
 import { torture as runTorture, type TortureResult } from '../../torture/torture.ts';
 import type { Command } from '../command.ts';
 import type { Input } from '../input.ts';
@@ -34,7 +34,7 @@ export const torture: Command = {
       nodes: readNodes(input),
       seconds: (input.number('minutes', 1) ?? 5) * 60,
       seed,
-      topology: readTopology(input),
+      topology: input.choice('topology', topologies) ?? 'mesh',
       keep: input.flag('keep'),
       program: fileURLToPath(new URL('../main.js', import.meta.url)),
     };
@@ -48,15 +48,6 @@ function readNodes(input: Input): number {
   const nodes = input.number('nodes', 2) ?? 3;
   if (nodes <= 9) return nodes;
   throw new PgrepError('usage', `--nodes is ${nodes}: each is a server of its own.`, { hint: 'Write 2 to 9.' });
-}
-
-function readTopology(input: Input): Topology {
-  const text = input.text('topology') ?? 'mesh';
-  const topology = topologies.find((known) => known === text);
-  if (topology !== undefined) return topology;
-  throw new PgrepError('usage', `--topology is ${JSON.stringify(text)}.`, {
-    hint: `Write one of: ${topologies.join(', ')}.`,
-  });
 }
 
 /** Findings that are printed; a broken run has thousands alike. */
