@@ -1,5 +1,6 @@
 import { forgetNode } from '../../app/forget-node.ts';
 import type { ForgetNodeResult } from '../../app/results.ts';
+import { errorCodes } from '../../core/error.ts';
 import type { Command } from '../command.ts';
 import { formatNumber } from '../print/human.ts';
 import { formatSql, printResult, printWarnings } from '../print/result.ts';
@@ -18,12 +19,9 @@ export const forgetNodeCommand: Command = {
     const result = await context.withApp(async (app) => await forgetNode(app, options, context.signal));
     printWarnings(context, result.warnings);
     printResult(context, result, context.dryRun ? ({ sql }) => formatSql(sql) : formatForgotten);
-    return result.unreachable.length > 0 ? unreachableStatus : 0;
+    return result.unreachable.length > 0 ? errorCodes.unreachable : 0;
   },
 };
-
-// As that of a command that ends because a node cannot be reached.
-const unreachableStatus = 4;
 
 function formatForgotten({ nodes }: ForgetNodeResult): string {
   return formatTable(
