@@ -1,6 +1,6 @@
 import type { ConflictRecord, ConflictSide, RowAsText } from '../../app/conflicts.ts';
 import type { RestoreResult } from '../../app/restore-conflict.ts';
-import { formatKey } from './human.ts';
+import { formatKey, formatTime } from './human.ts';
 import { formatTable } from './table.ts';
 
 /** A line for each conflict: which row, who met whom, and what stands. */
@@ -10,7 +10,7 @@ export function formatConflictTable(conflicts: readonly ConflictRecord[], maxWid
     [
       { title: 'ID', text: ({ id }) => id, align: 'right' },
       { title: 'NODE', text: ({ node }) => node },
-      { title: 'FOUND', text: ({ create_time }) => toTheSecond(create_time) },
+      { title: 'FOUND', text: ({ create_time }) => formatTime(create_time) },
       { title: 'TABLE', text: ({ nsp_name, table_name }) => `${nsp_name}.${table_name}` },
       { title: 'KEY', text: ({ key }) => formatKey(key) },
       { title: 'KIND', text: ({ kind }) => kind },
@@ -44,8 +44,8 @@ export function formatConflict(conflict: ConflictRecord): string {
     ['kind', kind],
     ['policy', policy],
     ['verdict', verdictText(conflict)],
-    ['found', `${toTheSecond(create_time)}, when a batch of ${source} came`],
-    ...(restore_time === null ? [] : [['restored', toTheSecond(restore_time)] as const]),
+    ['found', `${formatTime(create_time)}, when a batch of ${source} came`],
+    ...(restore_time === null ? [] : [['restored', formatTime(restore_time)] as const]),
     ['local', showSide(conflict.local)],
     ['remote', showSide(conflict.remote)],
   ];
@@ -113,8 +113,4 @@ export function formatRestored({ conflict, side, change, replaced }: RestoreResu
     null,
   );
   return `${head}\n${written}`;
-}
-
-function toTheSecond(iso: string): string {
-  return iso.replace('T', ' ').replace(/\.\d+/, '');
 }

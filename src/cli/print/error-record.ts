@@ -1,5 +1,5 @@
 import type { ErrorRecord } from '../../app/results.ts';
-import { formatKey, formatNumber } from './human.ts';
+import { formatKey, formatNumber, formatTime } from './human.ts';
 import { formatTable } from './table.ts';
 
 /** A line for each record: what was refused where, and why. */
@@ -12,7 +12,7 @@ export function formatErrorTable(records: readonly ErrorRecord[], maxWidth: numb
       { title: 'TABLE', text: ({ nsp_name, table_name }) => `${nsp_name}.${table_name}` },
       { title: 'KEY', text: ({ key }) => formatKey(key) },
       { title: 'TRIES', text: ({ attempts }) => formatNumber(attempts), align: 'right' },
-      { title: 'SINCE', text: ({ create_time }) => showTime(create_time) },
+      { title: 'SINCE', text: ({ create_time }) => formatTime(create_time) },
       { title: 'REASON', text: ({ reason }) => reason },
       { title: 'MESSAGE', text: ({ message }) => message },
     ],
@@ -30,15 +30,10 @@ export function formatErrorRecord(record: ErrorRecord): string {
     ['reason', record.reason],
     ['message', record.message],
     ['tries', formatNumber(record.attempts)],
-    ['first', showTime(record.create_time)],
-    ['last', showTime(record.last_time)],
-    ['next', showTime(record.next_time)],
+    ['first', formatTime(record.create_time)],
+    ['last', formatTime(record.last_time)],
+    ['next', formatTime(record.next_time)],
   ];
   const head = lines.map(([name, value]) => `${name.padEnd(9)}${value.replaceAll('\n', `\n${' '.repeat(9)}`)}\n`);
   return `${head.join('')}statement at ${record.dst_server}:\n\n${record.dst_query}\n`;
-}
-
-/** `2026-01-31 12:30:45Z` of an ISO 8601 time. */
-function showTime(iso: string): string {
-  return iso.replace('T', ' ').replace(/\.\d+/, '');
 }

@@ -29,6 +29,11 @@ export function count(amount: number, one: string, many = `${one}s`): string {
   return `${formatNumber(amount)} ${amount === 1 ? one : many}`;
 }
 
+/** `2026-01-31 12:30:45Z` of an ISO 8601 time. */
+export function formatTime(iso: string): string {
+  return iso.replace('T', ' ').replace(/\.\d+/, '');
+}
+
 /** A key for people: `7`, or `(7, x)` for a composite one. */
 export function formatKey(key: readonly string[]): string {
   return key.length === 1 ? (key[0] ?? '') : `(${key.join(', ')})`;
