@@ -44,9 +44,7 @@ export async function planTargetRoute(app: App, input: TargetPlanInput, signal: 
   const keeps = (_column: ColumnDescription, name: string): boolean => kind === 'elasticsearch' || !generated.has(name);
   const inherited = existing === null ? options : inheritedOptions(existing, options);
   const columns = planColumns(description, key, inherited, keeps);
-  const filter =
-    options.where ??
-    (existing !== null && options.columns === undefined && options.map === undefined ? existing.filter : null);
+  const filter = options.where ?? existing?.filter ?? null;
   const route = { id: '0', tableId: input.tableId, source: from, target: to, sourceTable: description.table, targetTable: target, key, columns, filter, state: 'copying', sweep: false, packed: input.packed, twoWay: null } as const; // prettier-ignore
   if (kind === 'postgres') await checkAtTarget(app, route, signal);
   const stored = { tableId: input.tableId, target: to, targetKind: kind, targetSchema: target.schema, targetName: target.name, columns: columns.map(({ source, target: name }) => ({ source, target: name })), filter, twoWay: input.twoWay ?? null } as const; // prettier-ignore
@@ -61,17 +59,15 @@ async function existingRoute(app: App, input: TargetPlanInput): Promise<Route | 
   return (await loadRoutes(session, input.from, { target: input.to, schema, name }))[0] ?? null;
 }
 
-// Repeating add-table without --columns and --map means "as it is", not "all columns".
+// Repeating add-table without an option means "as it is", not "all columns", "all rows" or "the same names".
 function inheritedOptions(
   existing: Route,
   options: TargetPlanInput['options'],
-): Pick<AddTableOptions, 'columns' | 'map'> {
-  if (options.columns !== undefined || options.map !== undefined) return options;
-  const renamed = existing.columns.filter((column) => column.source !== column.target);
-  return {
-    columns: existing.columns.map((column) => column.source),
-    map: Object.fromEntries(renamed.map((column) => [column.source, column.target])),
-  };
+): Required<Pick<AddTableOptions, 'columns' | 'map'>> {
+  const there = existing.columns.map((column) => column.source);
+  const columns = options.columns ?? [...new Set([...there, ...Object.keys(options.map ?? {})])];
+  const renamed = existing.columns.filter(({ source, target }) => source !== target && columns.includes(source));
+  return { columns, map: options.map ?? Object.fromEntries(renamed.map(({ source, target }) => [source, target])) };
 }
 
 function sameRoute(existing: Route, stored: StoredRoute): boolean {
