@@ -193,6 +193,17 @@ describe('doctor', () => {
     expect((await problems(set)).map(({ node }) => node)).toEqual(['a', 'b']);
   });
 
+  test('advises a star to interleave its sequences without linking its nodes with each other', async () => {
+    await using set = await NodeSet.open(server, ['hub', 'a', 'b'], 'create table s (id serial primary key)');
+    const add = { table: { schema: 'public', name: 's' }, copy: true, replace: false, twoWay: true, dryRun: false };
+    await addTable(set.app, { ...add, from: 'hub', to: ['a', 'b'], forward: true }, () => undefined, never);
+    const advice = (await problems(set)).map((found) => found.advice?.replace(/.*--from (.*) --two-way.*/, '$1'));
+    expect(advice).toEqual(['hub --to a,b', 'a --to hub', 'b --to hub']);
+    await addTable(set.app, { ...add, from: 'a', to: ['hub'], sequences: 'interleave' }, () => undefined, never);
+    expect(await problems(set)).toEqual([]);
+    expect((await set.client('a').query('select target from pgrep.route')).rows).toEqual([{ target: 'hub' }]);
+  });
+
   test('says what follows where the replica role is not granted, and nothing where that is accepted', async () => {
     await using set = await open();
     await replicate(set);
