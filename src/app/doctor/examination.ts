@@ -1,6 +1,5 @@
 import { PgrepError } from '../../core/error.ts';
-import type { Route, TableName } from '../../core/route.ts';
-import { showTable } from '../../core/route.ts';
+import { showTable, type Route, type TableName } from '../../core/route.ts';
 import { isMigrated } from '../../db/migrate.ts';
 import { loadRoutes } from '../../db/route-store.ts';
 import type { Session } from '../../db/session.ts';
@@ -22,7 +21,6 @@ export interface ExaminedNode {
 export interface FedTable {
   readonly node: ExaminedNode;
   readonly table: TableName;
-  readonly twoWay: boolean;
 }
 
 /** What the checks look at; the catalog is read once. */
@@ -53,8 +51,7 @@ export class Examination {
     const tables = new Map<string, FedTable>();
     for (const { route, target } of this.fed) {
       const name = `${target.name} ${showTable(route.targetTable)}`;
-      const twoWay = route.twoWay !== null || (tables.get(name)?.twoWay ?? false);
-      tables.set(name, { node: target, table: route.targetTable, twoWay });
+      tables.set(name, { node: target, table: route.targetTable });
     }
     return [...tables.values()];
   }

@@ -1,7 +1,5 @@
-import { tableIdent } from '../../db/quote.ts';
-import type { TableName } from '../../core/route.ts';
-import { showTable } from '../../core/route.ts';
-import { ident } from '../../db/quote.ts';
+import { showTable, type TableName } from '../../core/route.ts';
+import { ident, tableIdent } from '../../db/quote.ts';
 import type { Examination, ExaminedNode } from './examination.ts';
 import type { Check, Found } from './finding.ts';
 

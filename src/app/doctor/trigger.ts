@@ -1,4 +1,5 @@
-import { tableIdent } from '../../db/quote.ts';
+import { replicatorName } from '../../core/replicator-name.ts';
+import { ident, literal, tableIdent } from '../../db/quote.ts';
 import type { Examination, FedTable } from './examination.ts';
 import type { Check, Found } from './finding.ts';
 
@@ -36,8 +37,8 @@ async function firing({ node, table }: FedTable): Promise<readonly Found[]> {
       table,
       message: `Trigger ${name} runs for replicated rows, too${node.replica ? ' (it is enabled always or for replicas)' : ', since they are not applied as a replica'}: what it does was done at the source already.`,
       advice: node.replica
-        ? `If it must not: alter table ${tableIdent(relation)} enable trigger "${name}";`
-        : `See the check replica-role, or give it the condition: when (current_setting('application_name') <> 'pgrep-replayer')`,
+        ? `If it must not: alter table ${tableIdent(relation)} enable trigger ${ident(name)};`
+        : `See the check replica-role, or give it the condition: when (current_setting('application_name') <> ${literal(replicatorName)})`,
     };
   });
 }
