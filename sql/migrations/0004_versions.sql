@@ -20,8 +20,8 @@ create table pgrep.peer_seen (
   peer smallint not null,
   origin smallint not null,
   snapshot pg_snapshot not null,
-  -- the peer forwards: what it has seen of others has been passed on to here
-  relayed boolean not null default false,
+  -- what of it the peer has passed on to here, all rows included; null: it forwards nothing
+  passed pg_snapshot,
   constraint peer_seen_pk primary key (peer, origin)
 );
 

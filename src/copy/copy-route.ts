@@ -22,7 +22,7 @@ export interface CopyContext {
 /** Gives the rows of a two-way route their versions. */
 export interface CopyVersions {
   named(table: ChangedTable): ChangedTable;
-  exchange(before: null, arrived: null, query: SourceView['query']): Promise<Exchange>;
+  exchange(facts: { before: null; arrived: null; whole: false }, query: SourceView['query']): Promise<Exchange>;
 }
 
 export interface CopyProgressed {
@@ -134,7 +134,8 @@ interface Chunk {
 
 async function applyChunk(context: CopyContext, chunk: Chunk, signal: AbortSignal): Promise<boolean> {
   const { epoch } = await context.target.position(signal);
-  const exchange = await context.versions?.exchange(null, null, (sql) => chunk.view.query(sql));
+  const facts = { before: null, arrived: null, whole: false } as const;
+  const exchange = await context.versions?.exchange(facts, (sql) => chunk.view.query(sql));
   const batch: Batch = {
     ...(exchange === undefined ? {} : { exchange }),
     epoch,

@@ -63,7 +63,8 @@ export async function applyBatch(
   if (peek.held && !(await touchHeld(session, view, tables)))
     return { again: true, keys: 0, held: 0, catchingUp: false };
   const todo = peek.held ? tables.map(skipHeld) : tables;
-  const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, signal });
+  const whole = extent.cutoff === null;
+  const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, whole, signal });
   await session.reader.end();
   if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
   await session.markJoined(joined);
@@ -80,7 +81,7 @@ export async function applyNothing(session: LinkSession, peek: Peek, signal: Abo
   const view = session.reader.opened(build);
   const joined = joining(session);
   const mark: Mark = { kind: 'position', snapshot: peek.snapshot, joined, durable: true };
-  const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, signal });
+  const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, whole: true, signal });
   await session.reader.end();
   if (applied.committed) await session.markJoined(joined);
   return applied.committed;
@@ -92,6 +93,8 @@ export interface TableWork {
   readonly mark: Mark;
   /** What the look said; absent where there was none: then the view is asked. */
   readonly arrived?: Arrived | null;
+  /** True: nothing that the link has to bring is left out. */
+  readonly whole?: boolean;
   readonly signal: AbortSignal;
   /** Is told the rows that the target refused, after they were recorded. */
   readonly onRefused?: (refused: readonly RefusedRow[]) => void;
@@ -99,7 +102,8 @@ export interface TableWork {
 
 /** Applies tables of an open view and keeps the session's idea of the position in step. */
 export async function applyTables(session: LinkSession, work: TableWork): Promise<Applied> {
-  const exchange = await session.versions?.exchange(session.seen, work.arrived ?? null, (sql) => work.view.query(sql)); // prettier-ignore
+  const facts = { before: session.seen, arrived: work.arrived ?? null, whole: work.whole === true };
+  const exchange = await session.versions?.exchange(facts, (sql) => work.view.query(sql));
   const batch: Batch = {
     ...(exchange === undefined ? {} : { exchange }),
     epoch: session.position.epoch,

@@ -13,6 +13,12 @@ import type { VersionedTable } from '../versions/versioned-table.ts';
 
 type RunQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
+export interface BatchFacts {
+  readonly before: string | null;
+  readonly arrived: Arrived | null;
+  readonly whole: boolean;
+}
+
 /** The two-way side of a link's source: which tables have versions, and what a batch tells of them. */
 export class LinkVersions {
   readonly #link: Link;
@@ -50,11 +56,12 @@ export class LinkVersions {
 
   /**
    * What the batch of an open view tells the target. `before`: what the target had seen of the source until now; `arrived`: what a
-   * look in the same snapshot said, null: the view is asked.
+   * look in the same snapshot said, null: the view is asked; `whole`: the batch brings all that the source has.
    */
-  async exchange(before: string | null, arrived: Arrived | null, query: RunQuery): Promise<Exchange> {
+  async exchange({ before, arrived, whole }: BatchFacts, query: RunQuery): Promise<Exchange> {
     const seen = arrived?.seen ?? readSeen((await query(`select ${seenSql(this.#link.source)} as seen`))[0]?.['seen']);
-    return { sender: this.#self, seen, before, relays: this.#relays };
+    const passes = this.#relays ? (whole ? 'all' : 'part') : 'nothing';
+    return { sender: this.#self, seen, before, passes };
   }
 
   /** Folds what waits at the source, where it is much. */

@@ -96,8 +96,8 @@ export interface Exchange {
   readonly seen: readonly Seen[];
   /** What the target had seen of the source before this batch, a `pg_snapshot`; null: nothing (a copy). */
   readonly before: string | null;
-  /** True: the source passes on what it receives from others. */
-  readonly relays: boolean;
+  /** How much of what the source has received from others has come to the target, this batch included; `nothing`: it does not forward. */
+  readonly passes: 'all' | 'part' | 'nothing';
 }
 
 /** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_stamp`, `pgrep_inserted` and `pgrep_foreign_too` (src/queue/stamped-keys.ts). */

@@ -17,9 +17,14 @@ export function seenSql(source: string): string {
       order by pg_catalog.pg_snapshot_xmax(t.snapshot) limit 1), p.snapshot) as snapshot
     from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null
     union all
-    (select distinct on (s.origin) s.origin, s.snapshot from pgrep.peer_seen s join pgrep.node o on o.node_id = s.origin
-    where s.relayed and not o.is_self and not exists (select from pgrep.position p where p.source = o.name and p.target = ${literal(source)} and p.snapshot is not null)
-    order by s.origin, pg_catalog.pg_snapshot_xmax(s.snapshot) desc)) x)::text`;
+    (select distinct on (s.origin) s.origin, s.passed from pgrep.peer_seen s join pgrep.node o on o.node_id = s.origin
+    where s.passed is not null and not o.is_self and not ${copyingFromSql('s.peer')} and not exists (select from pgrep.position p where p.source = o.name and p.target = ${literal(source)} and p.snapshot is not null)
+    order by s.origin, pg_catalog.pg_snapshot_xmax(s.passed) desc)) x)::text`;
+}
+
+/** SQL condition: tables of a peer (SQL of its node id) are being copied to here. */
+export function copyingFromSql(peer: string): string {
+  return `exists (select from pgrep.table_position c join pgrep.node h on h.name = c.target and h.is_self join pgrep.node f on f.name = c.source where f.node_id = ${peer})`;
 }
 
 /** Reads what `seenSql` gave; null: nothing. */

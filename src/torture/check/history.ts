@@ -41,7 +41,10 @@ export interface KeyHistory {
   readonly commits: readonly Commit[];
 }
 
-/** Sorts a log by keys. A TRUNCATE counts for every key of its table. `keys`: further keys, as `table` and `key`. */
+/**
+ * Sorts a log by keys. A TRUNCATE counts for every key of its table, also where its transaction found a row and logged its absence as a write. `keys`: further keys,
+ * as `table` and `key`.
+ */
 export function historiesOf(
   log: readonly Commit[],
   keys: readonly { readonly table: string; readonly key: string }[] = [],
@@ -58,7 +61,12 @@ export function historiesOf(
   const truncates = log.filter(({ key }) => key === null);
   for (const { table, commits } of byKey.values()) {
     const named = new Set(commits.map(transactionOf));
-    commits.push(...truncates.filter((one) => one.table === table && !named.has(transactionOf(one))));
+    const here = truncates.filter((one) => one.table === table);
+    const versions = new Set(here.map(({ version }) => version));
+    for (const [place, commit] of commits.entries()) {
+      if (commit.tag === null && versions.has(commit.version)) commits[place] = { ...commit, kind: 'truncate' };
+    }
+    commits.push(...here.filter((one) => !named.has(transactionOf(one))));
     commits.sort(byVersion);
   }
   return [...byKey.values()];

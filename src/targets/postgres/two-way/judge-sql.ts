@@ -53,11 +53,13 @@ known as materialized (
     case when ${there(table)} and u.stamp is not null then greatest(case when rv.dead then rv.version end,
       case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
   from ${stageName(table)} s
-  cross join (select ${floorFunction(table.versioned.tableId)}() as stamp, ${selfSql} as self offset 0) f
+  cross join (select l.*, not ${senderSaw(table, 'l')} as unseen from (
+    select f.stamp, f.stamp[1] as local_version, f.stamp[2] as local_xid, ${selfSql} as self from (select ${floorFunction(table.versioned.tableId)}() as stamp offset 0) f) l offset 0) f
   ${lookUp(small, sidecarName(table.versioned.tableId), 'rv', stagedKeyIs(table, 'rv'))}
   left join unfolded u on ${stagedKeyIs(table, 'u')}
   ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
-  where rv.version is not null or u.stamp is not null or s.version <= f.stamp[1] or s.version < 256
+  -- A changed row that a newer or unseen TRUNCATE has removed here has no version of its own.
+  where rv.version is not null or u.stamp is not null or s.version <= f.stamp[1] or s.version < 256 or (f.unseen and f.stamp[1] > 255 and s.live and not s.inserted)
 ), met as materialized (
   -- A row that was inserted while its delete arrived is about to get a version above both.
   select k.*, case when coalesce(k.grave > k.stamp[1], false) then ${nextVersionSql('k.self', 'greatest(k.grave, k.version)')}
@@ -68,7 +70,7 @@ known as materialized (
     case m.local_version when m.stamp[1] then m.stamp[2] when m.rv_version then m.rv_xid when m.floor[1] then m.floor[2] else 0 end as local_xid
   from met m
 ), judged as materialized (
-  select r.*, c.local_row, c.remote_row, c.key, ${holdSql(table, policy)} as hold${mergeColumns(table, policy)}
+  select r.*, c.local_row, c.remote_row, c.key, ${holdSql(policy)} as hold${mergeColumns(table, policy)}
   from ranked r
   join ${stageName(table)} s on s.ctid = r.tid
   ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
@@ -78,6 +80,8 @@ known as materialized (
       .join(', ')}] as key) c${mergeJoin(table, policy)}
   where (case when r.wins then ${lostHere(table)} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
     and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
+    -- A row that was inserted took nothing back from the TRUNCATE.
+    and not (r.swept and r.was_inserted and not r.wins)
 ), recorded as (
   insert into pgrep.conflict (nsp_name, table_name, key, kind, policy, verdict, source, local_version, remote_version, local_row, remote_row)
   select ${literal(table.route.targetTable.schema)}, ${literal(table.route.targetTable.name)}, j.key, ${kindSql}, ${literal(policy)},
@@ -123,8 +127,8 @@ function rowJson(table: MeetingTable, alias: 't' | 's', present: string): string
 }
 
 // A TRUNCATE is not held: it has no row of its own to decide about.
-function holdSql(_table: MeetingTable, policy: ConflictPolicy): string {
-  return policy === 'hold' ? 'not r.swept' : 'false';
+function holdSql(policy: ConflictPolicy): string {
+  return policy === 'hold' ? 'not r.swept and (r.there or r.local_version <> r.floor[1])' : 'false';
 }
 
 function heldBefore(table: MeetingTable): string {

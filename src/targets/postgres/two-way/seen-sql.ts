@@ -1,6 +1,7 @@
 import { literal } from '../../../db/quote.ts';
 import { crashedSql } from '../../../db/server-life.ts';
-import { seenSql } from '../../../versions/seen.ts';
+import { copyingFromSql, seenSql } from '../../../versions/seen.ts';
+import type { Exchange } from '../../target.ts';
 import { settings } from './judge-sql.ts';
 import type { MeetingTable } from './meeting.ts';
 
@@ -40,10 +41,15 @@ function anySaw(list: string, version: string, xid: string): string {
       and pg_catalog.pg_visible_in_snapshot((${xid})::text::xid8, (e.value ->> 1)::pg_snapshot))`;
 }
 
-/** Remembers what the sender has seen. `seen`: as json text of [[origin, snapshot], …]. */
-export function rememberSeenSql(sender: number, seen: string, relays: boolean): string {
-  return `insert into pgrep.peer_seen as p (peer, origin, snapshot, relayed)
-select ${sender}, (e.value ->> 0)::smallint, (e.value ->> 1)::pg_snapshot, ${relays} from pg_catalog.json_array_elements(${literal(seen)}::json) e
-on conflict (peer, origin) do update set snapshot = excluded.snapshot, relayed = excluded.relayed
-where p.snapshot::text <> excluded.snapshot::text or p.relayed <> excluded.relayed`;
+/**
+ * Keeps what the sender told. What it passes on counts as seen here, too, but only after a batch with all that it had, of every
+ * table: not while tables of it are being copied.
+ */
+export function rememberSeenSql(sender: number, seen: string, passes: Exchange['passes']): string {
+  const passed = { all: `case when ${copyingFromSql(`${sender}`)} then p.passed else excluded.passed end`, part: 'p.passed', nothing: 'null' }[passes]; // prettier-ignore
+  return `insert into pgrep.peer_seen as p (peer, origin, snapshot, passed)
+select ${sender}, t.origin, t.snapshot, ${passes === 'all' ? `case when not ${copyingFromSql(`${sender}`)} then t.snapshot end` : 'null'}
+from (select (e.value ->> 0)::smallint as origin, (e.value ->> 1)::pg_snapshot as snapshot from pg_catalog.json_array_elements(${literal(seen)}::json) e) t
+on conflict (peer, origin) do update set snapshot = excluded.snapshot, passed = ${passed}
+where p.snapshot::text <> excluded.snapshot::text or p.passed::text is distinct from (${passed})::text`;
 }

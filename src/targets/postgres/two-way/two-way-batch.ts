@@ -185,8 +185,8 @@ export class TwoWayBatch {
   }
 
   #remember(): string {
-    const { sender, relays } = this.#parts.exchange;
-    return rememberSeenSql(sender, this.#seen(), relays);
+    const { sender, passes } = this.#parts.exchange;
+    return rememberSeenSql(sender, this.#seen(), passes);
   }
 
   #seen(): string {
