@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { copyTable } from '../../src/index.ts';
 import { openSession, type Session } from '../../src/db/session.ts';
 import { retireQueues } from '../../src/queue/retention.ts';
-import { applyBatch } from '../../src/replayer/batch-step.ts';
+import { applyBatch, applyNothing } from '../../src/replayer/batch-step.ts';
 import { LinkSession } from '../../src/replayer/link-session.ts';
 import { reportLink } from '../../src/replayer/link-state.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
@@ -141,6 +141,20 @@ describe('G3: the fence', () => {
     }
     expect(await one(pair.target, 'select count(*) || $$ $$ || count(distinct id) from audit')).toEqual(['20 20']);
     await pair.expectEqual('t');
+  });
+});
+
+describe('a link that is idle', () => {
+  test('commits batches without rows, however many', async () => {
+    await using pair = await Pair.open({ server, sql });
+    await pair.add('t');
+    await using link = await openLink(pair);
+    // Stages are emptied in another way after every five hundredth batch.
+    for (let i = 0; i < 501; i += 1) {
+      const { peek } = await link.reader.look(link.lookedAt(), 1);
+      await link.reader.end();
+      expect(await applyNothing(link, peek, never), `batch ${i}`).toBe(true);
+    }
   });
 });
 

@@ -22,9 +22,10 @@ export function fastStatements(tables: readonly StagedTable[], options: FastOpti
   return [...(options.small ? [] : [byCost]), ...statements];
 }
 
-/** Statements that empty the stages: row by row after few rows, by TRUNCATE (new files, some catalog rows) after many. */
+/** Statements that empty the stages: row by row after few rows, by TRUNCATE (new files, some catalog rows) after many. None for a batch without tables. */
 export function emptyStages(tables: readonly StagedTable[], truncate: boolean): readonly string[] {
-  if (truncate) return [`truncate ${tables.flatMap(({ table }) => [stageName(table), liveName(table)]).join(', ')}`];
+  if (truncate && tables.length > 0)
+    return [`truncate ${tables.flatMap(({ table }) => [stageName(table), liveName(table)]).join(', ')}`];
   return tables.map(({ table }) => `delete from ${stageName(table)}`);
 }
 

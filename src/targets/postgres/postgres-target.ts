@@ -156,7 +156,8 @@ class PostgresTarget implements Target {
       mergeable: this.#session.version >= 150000,
       replica: this.#session.replica,
     });
-    this.#smallBatches = small ? this.#smallBatches + 1 : 0;
+    if (!small) this.#smallBatches = 0;
+    else if (tables.length > 0) this.#smallBatches += 1;
     const truncate = !small || this.#smallBatches % truncateEvery === 0;
     const empty = emptyStages(tables, truncate);
     if (exchange !== null) return exchange.apply({ merges: statements, empty, small });
