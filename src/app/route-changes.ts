@@ -35,16 +35,19 @@ export function twoWayOptions(twoWay: TwoWay | null): string {
 
 /** Makes a route two-way, or gives it another policy. Its rows need not be copied again. */
 export async function changeTwoWay(session: Session, routeId: string, twoWay: TwoWay): Promise<void> {
-  await session.query(changeTwoWaySql, [routeId, twoWayOptions(twoWay)]);
+  await session.query(changeTwoWaySql(routeId, twoWay));
 }
 
-const changeTwoWaySql = `update pgrep.route set sweep = false, options = (options - array['function', 'forward']) || $2::jsonb where route_id = $1`;
+/** The statement of `changeTwoWay`. */
+export function changeTwoWaySql(routeId: string, twoWay: TwoWay): string {
+  return `update pgrep.route set sweep = false, options = (options - array['function', 'forward']) || ${literal(twoWayOptions(twoWay))}::jsonb where route_id = ${routeId}`;
+}
 
-/** Adds a route in state `copying`; gives its id. */
-export async function insertRoute(session: Session, route: StoredRoute, sweep: boolean): Promise<string> {
-  const { rows } = await session.query(
+/** Adds a route in state `copying`. */
+export async function insertRoute(session: Session, route: StoredRoute, sweep: boolean): Promise<void> {
+  await session.query(
     `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state, sweep, options)
-     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8, '{"copyAnew": true}' || $9::jsonb) returning route_id`,
+     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8, '{"copyAnew": true}' || $9::jsonb)`,
     [
       route.tableId,
       route.target,
@@ -57,7 +60,6 @@ export async function insertRoute(session: Session, route: StoredRoute, sweep: b
       twoWayOptions(route.twoWay),
     ],
   );
-  return String(rows[0]?.['route_id']);
 }
 
 /** Changes columns and filter of a route; its rows have to be copied again, and what it no longer holds deleted. */

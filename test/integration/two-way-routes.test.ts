@@ -325,4 +325,15 @@ describe('--dry-run', () => {
     await expect(removed.stdout).toMatchFileSnapshot('../golden/dry-run-remove-table-two-way.txt');
     expect(await layout(mesh)).toEqual({ a: [`t->b.t live${wins}`], b: [`t->a.t live${wins}`] });
   });
+
+  test('prints statements that change a policy as the command does', async () => {
+    await using mesh = await fresh('dry_policy', ['a', 'b']);
+    const merged = { schema: 'pgrep', name: 'merge_greatest' };
+    await mesh.add({ to: ['b'], policy: 'function', policyFunction: merged });
+    const { sql } = await mesh.add({ to: ['b'], policy: 'hold', dryRun: true });
+    for (const { node, text } of sql.filter((each) => each.text.startsWith('update '))) await mesh.sql(node, text);
+    const hold = ' {"policy": "hold"}';
+    expect(await layout(mesh)).toEqual({ a: [`t->b.t live${hold}`], b: [`t->a.t live${hold}`] });
+    expect((await mesh.add({ to: ['b'] })).routes.map(({ change }) => change)).toEqual(['unchanged', 'unchanged']);
+  });
 });

@@ -19,7 +19,7 @@ export interface MeshPlan {
   readonly members: readonly Member[];
   readonly pairs: readonly Pair[];
   /** Routes of the home node to nodes that this command does not name: they forward from now on. */
-  readonly alsoForward: readonly Route[];
+  readonly alsoForward: readonly (Route & { readonly twoWay: TwoWay })[];
 }
 
 /** Plans a mesh, or a star around the home node, and refuses what cannot work. */
@@ -48,8 +48,12 @@ export async function planMesh(app: App, options: TwoWayTableOptions, signal: Ab
     if (isJoining(other, home)) await refuseFilledMember(app, { home, other, options });
   }
   const named = new Set(options.to);
-  const alsoForward = star ? home.routes.filter((route) => route.twoWay?.forward === false && !named.has(route.target)) : []; // prettier-ignore
+  const alsoForward = star ? home.routes.filter(isKeptApart).filter(({ target }) => !named.has(target)) : [];
   return { init, home, members, pairs, alsoForward };
+}
+
+function isKeptApart(route: Route): route is Route & { readonly twoWay: TwoWay } {
+  return route.twoWay?.forward === false;
 }
 
 async function readHome(app: App, options: TwoWayTableOptions, init: InitMissing): Promise<Member> {

@@ -1,10 +1,9 @@
 import { queueLayout } from '../../capture/queue-layout.ts';
-import { literal } from '../../db/quote.ts';
 import { installSql } from '../../versions/install-versions.ts';
 import type { VersionedTable } from '../../versions/versioned-table.ts';
 import { showPlannedTarget } from '../plan-target.ts';
 import type { PlannedSql } from '../results.ts';
-import { twoWayOptions } from '../route-changes.ts';
+import { changeTwoWaySql, twoWayOptions } from '../route-changes.ts';
 import { introduceSql } from './known-nodes.ts';
 import type { Member } from './member.ts';
 import type { MeshPlan } from './plan-mesh.ts';
@@ -20,12 +19,15 @@ export function showMesh(plan: MeshPlan): readonly PlannedSql[] {
     if (!member.routes.some((route) => route.twoWay !== null)) add(installSql(versioned(member)));
     for (const { from, planned } of plan.pairs.filter((pair) => pair.from === member)) {
       const { existing, stored } = planned;
-      const changed = existing !== null && twoWayOptions(existing.twoWay) !== twoWayOptions(stored.twoWay);
-      if (changed)
-        add([`update pgrep.route set options = options || ${literal(twoWayOptions(stored.twoWay))} where route_id = ${existing.id}`]); // prettier-ignore
+      if (
+        existing !== null &&
+        stored.twoWay !== null &&
+        twoWayOptions(existing.twoWay) !== twoWayOptions(stored.twoWay)
+      )
+        add([changeTwoWaySql(existing.id, stored.twoWay)]);
       else sql.push(...showPlannedTarget(planned, from.node, from.description));
     }
-    if (member === plan.home) add(plan.alsoForward.map(({ id }) => `update pgrep.route set options = options || '{"forward":true}' where route_id = ${id}`)); // prettier-ignore
+    if (member === plan.home) add(plan.alsoForward.map(({ id, twoWay }) => changeTwoWaySql(id, { ...twoWay, forward: true }))); // prettier-ignore
   }
   return sql;
 }

@@ -24,10 +24,8 @@ export async function storePairs(
   plan: MeshPlan,
   tables: ReadonlyMap<string, string>,
 ): Promise<readonly StoredPair[]> {
-  for (const route of plan.alsoForward) {
-    if (route.twoWay !== null)
-      await changeTwoWay(await app.session(route.source), route.id, { ...route.twoWay, forward: true });
-  }
+  for (const { source, id, twoWay } of plan.alsoForward)
+    await changeTwoWay(await app.session(source), id, { ...twoWay, forward: true });
   const changes: StoredPair['change'][] = [];
   for (const pair of plan.pairs) changes.push(await storePair(app, pair, tables.get(pair.from.node) ?? ''));
   for (const { node } of plan.members) await announceRoutes(await app.session(node));
