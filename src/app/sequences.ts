@@ -1,10 +1,10 @@
-import { isLockFailure } from '../capture/lock-patiently.ts';
 import { backoffMs } from '../core/backoff.ts';
 import { PgrepError } from '../core/error.ts';
 import { showTable } from '../core/route.ts';
 import { monotonicMs, pause } from '../core/timing.ts';
 import { tableIdent } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
+import { isLockFailure } from '../db/sqlstate.ts';
 import { readSelf } from './init.ts';
 import { alterSql, isInterleaved, numbersLeft, planSequence, strideOf, type SequencePlan } from './interleaving.ts';
 import { nextValue, readHighest, readKeySequence, readLastValue, type KeySequence } from './key-sequences.ts';

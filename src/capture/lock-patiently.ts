@@ -3,7 +3,7 @@ import { PgrepError } from '../core/error.ts';
 import { showTable, type TableName } from '../core/route.ts';
 import { monotonicMs, pause } from '../core/timing.ts';
 import { literal, tableIdent } from '../db/quote.ts';
-import { sqlState } from '../db/sqlstate.ts';
+import { isLockFailure } from '../db/sqlstate.ts';
 import { capturePath } from './capture-sql.ts';
 import type { CaptureDatabase } from './database.ts';
 
@@ -53,15 +53,6 @@ async function inTransaction<T>(db: CaptureDatabase, lockTimeoutMs: number, work
     await db.query('rollback').catch(() => undefined);
     throw error;
   }
-}
-
-// 55P03 lock_not_available (lock_timeout), 40P01 deadlock_detected: both pass by themselves.
-const lockStates: ReadonlySet<string> = new Set(['55P03', '40P01']);
-
-/** True when a lock could not be had in time, or only by ending a deadlock. */
-export function isLockFailure(error: unknown): boolean {
-  if (lockStates.has(sqlState(error))) return true;
-  return error instanceof Error && error.cause !== undefined && isLockFailure(error.cause);
 }
 
 /** Who holds a lock that writers of the table hold, one line each. */

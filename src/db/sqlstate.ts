@@ -30,6 +30,15 @@ export function failureKind(error: unknown): FailureKind {
   return 'row';
 }
 
+/** True when a lock could not be had in time, or only by ending a deadlock: it or one of its causes says so. Both pass by themselves. */
+export function isLockFailure(error: unknown): boolean {
+  if (lockStates.has(sqlState(error))) return true;
+  return error instanceof Error && error.cause !== undefined && isLockFailure(error.cause);
+}
+
+// lock_not_available (lock_timeout, nowait), deadlock_detected.
+const lockStates: ReadonlySet<string> = new Set(['55P03', '40P01']);
+
 // 08 connection, 53 insufficient resources, 57014 a cancelled statement (an operator's, or a timeout): all pass by themselves.
 const transientClasses: ReadonlySet<string> = new Set(['08', '53', '58']);
 const transientStates: ReadonlySet<string> = new Set([

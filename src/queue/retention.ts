@@ -1,4 +1,4 @@
-import { sqlState } from '../db/sqlstate.ts';
+import { isLockFailure } from '../db/sqlstate.ts';
 import type { Session } from '../db/session.ts';
 import { serverLife } from '../db/server-life.ts';
 import { queueName } from './queue-table.ts';
@@ -70,10 +70,6 @@ async function isNeeded(session: Session, part: string, confirmed: readonly stri
   const unseen = confirmed.map((snapshot) => `(${unseenCondition(snapshot, null)})`).join(' or ');
   const { rows } = await session.query(`select exists (select from ${part} q where ${unseen}) as needed`);
   return rows[0]?.['needed'] === 't';
-}
-
-function isLockFailure(error: unknown): boolean {
-  return sqlState(error instanceof Error && error.cause !== undefined ? error.cause : error) === '55P03';
 }
 
 /** New rows go to the emptiest other part once the current one holds any. */
