@@ -51,6 +51,40 @@ describe('a running daemon', () => {
     expect(daemon.stderr).not.toMatch(/"level":"(warn|error)"/);
   });
 
+  test('serves every link of the configuration, or only those that --from and --to name', async () => {
+    await using pair = await Pair.create('some_links', { local: server, remote: server });
+    const third = await server.createDatabase('some_links_third');
+    pair.configure({ nodes: { third: { postgres: third } } });
+    await using beyond = new Pair({ local: third, remote: pair.url.remote });
+    await pair.both(`create table public.t (${columns}); create table public.back (${columns})`);
+    await beyond.sql('local', `create table public.t (${columns})`);
+    await pair.json('add-table', 'public.t', '--to', 'remote,third');
+    await pair.json('add-table', 'public.back', '--from', 'remote', '--to', 'local');
+    await pair.sql('local', 'insert into public.t values (1, 1)');
+    await pair.sql('remote', 'insert into public.back values (1, 1)');
+    const arrived = async (): Promise<unknown> => [
+      await pair.value('remote', 'select count(*)::integer from public.t'),
+      await beyond.value('local', 'select count(*)::integer from public.t'),
+      await pair.value('local', 'select count(*)::integer from public.back'),
+    ];
+    const states = async (): Promise<unknown> =>
+      ((await pair.json('status')) as { links: Record<string, unknown>[] }).links
+        .map(({ source, target, state }) => `${String(source)}->${String(target)} ${String(state)}`)
+        .sort();
+    {
+      await using some = pair.spawn('run', '--from', 'local', '--to', 'third');
+      await pair.json('wait', '--to', 'third', '--timeout', '30');
+      expect(await arrived()).toEqual([0, 1, 0]);
+      expect(await states()).toEqual(['local->remote no daemon', 'local->third running', 'remote->local no daemon']);
+      expect(some.stderr.match(/"msg":"replaying"/g)).toHaveLength(1);
+    }
+    await using all = pair.spawn('run');
+    await pair.arrive();
+    expect(await arrived()).toEqual([1, 1, 1]);
+    expect(await states()).toEqual(['local->remote running', 'local->third running', 'remote->local running']);
+    expect(all.stderr.match(/"msg":"replaying"/g)).toHaveLength(3);
+  });
+
   test('gives triggers to a new partition and brings the rows that it had before', async () => {
     await using pair = await Pair.create('partitions', { local: server, remote: server });
     await pair.sql(
@@ -122,6 +156,14 @@ describe('status', () => {
       ],
       unreachable: [],
     });
+    let writing = true;
+    const written = (async (): Promise<void> => {
+      while (writing) await pair.sql('local', 'update public.t set n = n + 1');
+    })();
+    await waitFor(async () => Number((await pair.link())['rate']) > 0, { what: 'a rate under load' });
+    writing = false;
+    await written;
+    await pair.arrive();
     daemon.kill('SIGSTOP');
     await pair.sql('local', 'insert into public.t values (2, 1), (3, 1)');
     const lag = await waitFor(
