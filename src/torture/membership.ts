@@ -4,20 +4,20 @@ import { insist } from './insist.ts';
 import type { Say, Topology } from './options.ts';
 import type { Replayers } from './replayers.ts';
 import { joinOf, type Addition, type Shape } from './topology.ts';
-import { initialRows, type KeyRange } from './workload/operations.ts';
+import { initialRows } from './workload/operations.ts';
 import { observeSql } from './workload/observe-sql.ts';
 import { createTablesSql, tables } from './workload/tables-sql.ts';
 
 /** Starts the servers, fills the first one and links them all by `addTable`. */
 export async function found(
   cluster: Cluster,
-  { shape, keys }: { readonly shape: Shape; readonly keys: KeyRange },
+  { shape, allKeys }: { readonly shape: Shape; readonly allKeys: number },
   signal: AbortSignal,
 ): Promise<void> {
   const nodes = await Promise.all(shape.names.map((name) => cluster.add(name)));
   for (const node of nodes) await cluster.query(node, createTablesSql);
   const hub = nodes.find(({ name }) => name === shape.hub);
-  const { text, values } = initialRows(keys);
+  const { text, values } = initialRows(allKeys);
   if (hub !== undefined) await cluster.query(hub, text, values);
   for (const addition of shape.additions) await link(cluster, addition, signal);
   for (const node of nodes) await observe(cluster, node);

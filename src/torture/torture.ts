@@ -12,6 +12,7 @@ import { Replayers } from './replayers.ts';
 import { loseNode } from './lose-node.ts';
 import { shapeOf } from './topology.ts';
 import { Writers } from './workload/writers.ts';
+import { hotFrom } from './workload/hot-keys.ts';
 import type { KeyRange } from './workload/operations.ts';
 
 /** How a run ended. An interface of `--json`. */
@@ -39,8 +40,8 @@ export interface TortureResult {
   readonly folder: string | null;
 }
 
-/** Keys up to this are written. */
-const allKeys = 120;
+/** Keys up to this are written: so many that few are written again once they are cold, and what went wrong with them stays to be seen. */
+const allKeys = 1_000;
 
 /** Writers of each node. */
 const writersPerNode = 3;
@@ -67,7 +68,6 @@ class Run {
   readonly #options: TortureOptions;
   readonly #say: Say;
   readonly #schedule: Schedule;
-  readonly #keys: KeyRange;
   readonly #happened: Fault[] = [];
   /** The join that is under way or has ended. */
   #joined: Promise<void> = Promise.resolve();
@@ -77,17 +77,16 @@ class Run {
     this.#options = options;
     this.#say = say;
     this.#schedule = drawSchedule(options);
-    this.#keys = { hot: this.#schedule.hotKeys, all: allKeys };
   }
 
   async toTheEnd(signal: AbortSignal): Promise<Omit<TortureResult, 'folder'>> {
     const { topology, nodes, seconds, seed, program } = this.#options;
     const shape = shapeOf(topology, nodes);
-    this.#say(`${nodes} nodes (${topology}), ${seconds} s, ${this.#schedule.faults.length} faults, ${this.#keys.hot} hot keys, ${this.#schedule.replayerEach ? 'a replayer for each node' : 'one replayer for all'}`); // prettier-ignore
-    await found(this.#cluster, { shape, keys: this.#keys }, signal);
+    this.#say(`${nodes} nodes (${topology}), ${seconds} s, ${this.#schedule.faults.length} faults, ${this.#schedule.hotKeys} hot keys, ${this.#schedule.replayerEach ? 'a replayer for each node' : 'one replayer for all'}`); // prettier-ignore
+    await found(this.#cluster, { shape, allKeys }, signal);
     await using replayers = new Replayers(this.#cluster, { program, each: this.#schedule.replayerEach });
     replayers.start();
-    const writers = new Writers(this.#cluster, { seed, keys: this.#keys, perNode: writersPerNode });
+    const writers = new Writers(this.#cluster, { seed, keys: this.#keysFrom(monotonicMs()), perNode: writersPerNode });
     for (const node of this.#cluster.members) writers.start(node);
     this.#say('writing');
     await this.#suffer({ replayers, writers, hub: shape.hub }, signal);
@@ -96,6 +95,15 @@ class Run {
     await heal({ cluster: this.#cluster, replayers });
     this.#say(`healed after ${writers.written.committed} transactions; draining`);
     return await this.#conclude({ replayers, writers }, signal);
+  }
+
+  /** The keys of each moment of a run that begins at `begunMs`. */
+  #keysFrom(begunMs: number): () => KeyRange {
+    const { hotKeys, truncatesMs } = this.#schedule;
+    return () => {
+      const atMs = monotonicMs() - begunMs;
+      return { hotFrom: hotFrom(atMs, { hot: hotKeys, all: allKeys }), hot: hotKeys, all: allKeys, truncates: atMs < truncatesMs }; // prettier-ignore
+    };
   }
 
   /** Lets the faults happen, each at its time, until the time is over and the last one has ended. */

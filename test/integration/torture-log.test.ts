@@ -70,7 +70,7 @@ test('the log of one node says of every key how it ended and that no write was l
   const stop = new AbortController();
   const written = nothingWritten();
   const open = () => openSession({ node: 'a', url }, 'pgrep-torture');
-  const keys = { hot: 5, all: 40 };
+  const keys = () => ({ hotFrom: 1, hot: 5, all: 40, truncates: true });
   const writers = [0, 1, 2, 3].map((place) => write({ random: seededRandom(4, `writer ${place}`), keys, written, open }, stop.signal)); // prettier-ignore
   for (const offset of [100_000_000, -100_000_000]) {
     await query(url, `select setval('pgrep_torture.clock_offset', ${offset})`);

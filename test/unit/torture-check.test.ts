@@ -187,4 +187,13 @@ describe('a conflict is needless', () => {
   ])('%s', (_, recorded, needless) => {
     expect(needlessOf(history, [recorded])).toHaveLength(needless);
   });
+
+  test('not with a row that another node wrote again as it was', () => {
+    const touched = historyOf(
+      write('a', 10, ['a.1', null]),
+      write('b', 30, ['a.1', 'a.1']),
+      write('c', 20, ['c.1', 'a.1']),
+    );
+    expect(needlessOf(touched, [between([30, 'a.1'], [20, 'c.1'])])).toEqual([]);
+  });
 });

@@ -24,8 +24,10 @@ export interface Schedule {
   readonly faults: readonly Fault[];
   /** True: one replayer for each node; false: one for all. */
   readonly replayerEach: boolean;
-  /** Keys that most writes go to. */
+  /** Number of keys that most writes go to at one time. */
   readonly hotKeys: number;
+  /** Until when TRUNCATE happens: one sets right what went wrong before, so most runs end without. */
+  readonly truncatesMs: number;
 }
 
 /** Two clocks are at most twice this apart, which is within the default of `maxClockSkewMs`. */
@@ -38,7 +40,8 @@ export function drawSchedule(options: Omit<TortureOptions, 'keep' | 'program'>):
   const hotKeys = random.between(5, 12);
   const members = membership(random, options);
   const faults = [...members, ...trouble(random, options, members)].sort((one, other) => one.atMs - other.atMs);
-  return { faults, replayerEach, hotKeys };
+  const truncatesMs = options.seconds * (seededRandom(options.seed, 'truncates').chance(0.7) ? 600 : 1000);
+  return { faults, replayerEach, hotKeys, truncatesMs };
 }
 
 /** One node joins in the first half, one is lost in the second: time for both to meet what was on its way. */

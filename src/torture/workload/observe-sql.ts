@@ -13,7 +13,8 @@ export interface ObservedTable extends TortureTable {
 /**
  * DDL, for a node that replicates the tables: `pgrep_torture.commit` gets a row for each version of each key in the transaction that
  * makes it, so that the log is right whatever is killed. Writers call `log_commit()` last; a trigger adds what pgrep itself gives
- * a new version (step f). Triggers give each written row its tag.
+ * a new version (step f). Triggers give each written row its tag; an update that
+ * changes nothing leaves the row as it is, tag and all.
  *
  * Versions are read as the rows of the queue hold them. Their clock is the node's, plus `clock_offset` microseconds: the column's
  * default is replaced. That needs no library in front of the server and can be stepped at any moment.
@@ -59,6 +60,11 @@ create table pgrep_torture.commit (
 function tagSql(node: string): string {
   return `create function pgrep_torture.give_tag() returns trigger language plpgsql as $$
 begin
+  if tg_op = 'UPDATE' then
+    if new operator(pg_catalog.*=) old then
+      return new;
+    end if;
+  end if;
   new.tag := ${literal(`${node}.`)} || pg_catalog.nextval('pgrep_torture.tag');
   return new;
 end $$`;

@@ -16,25 +16,28 @@ export interface Transaction {
   readonly pauseMs: number;
 }
 
-/** Which keys are written: most of the writes go to keys 1 to `hot`, the others to keys up to `all`. */
+/** Which keys are written: most of the writes go to the `hot` keys from `hotFrom` on, the others to keys 1 to `all`. */
 export interface KeyRange {
+  readonly hotFrom: number;
   readonly hot: number;
   readonly all: number;
+  /** False: where a TRUNCATE is drawn, nothing is written. */
+  readonly truncates: boolean;
 }
 
-/** Draws the next transaction of a writer. Depends on the stream alone. */
+/** Draws the next transaction of a writer. Depends on the stream and the keys alone, and draws as much whatever the keys. */
 export function drawTransaction(random: Random, keys: KeyRange): Transaction {
   // One in 700: about one every few seconds over all writers, so that most histories have a floor in them.
-  if (random.chance(1 / 700)) return { operations: [truncate], holdMs: 0, pauseMs: random.between(5, 60) };
+  if (random.chance(1 / 700)) return { operations: keys.truncates ? [truncate] : [], holdMs: 0, pauseMs: random.between(5, 60) }; // prettier-ignore
   const length = random.weighted([[6, 1], [3, 2], [2, random.between(3, 5)], [0.5, random.between(6, 15)]]); // prettier-ignore
   const operations = Array.from({ length }, () => random.weighted(choices)(random, keys)).flat();
   const holdMs = random.weighted([[60, 0], [6, random.between(5, 200)], [1, random.between(500, 4000)]]); // prettier-ignore
   return { operations, holdMs, pauseMs: random.between(2, 30) };
 }
 
-/** The keys of the rows that are there before replication begins: all but the hot ones. */
-export function initialRows(keys: KeyRange): Operation {
-  return operation('initial', `insert into torture.parent (id, tag, note) select g, 'initial ' || g, 'initial' from generate_series($1::integer, $2) g`, [keys.hot + 1, keys.all]); // prettier-ignore
+/** Half of the keys have rows before replication begins. */
+export function initialRows(all: number): Operation {
+  return operation('initial', `insert into torture.parent (id, tag, note) select g, 'initial ' || g, 'initial' from generate_series(2, $1::integer, 2) g`, [all]); // prettier-ignore
 }
 
 type Draw = (random: Random, keys: KeyRange) => readonly Operation[];
@@ -45,7 +48,9 @@ const parts = ['x', 'y', 'z|"'] as const;
 const choices: readonly (readonly [number, Draw])[] = [
   [10, (random, keys) => [operation('insert', `insert into torture.parent (id, n, note) values ($1, $2, $3) on conflict ${random.pick(['do nothing', '(id) do update set n = excluded.n'])}`, [key(random, keys), random.between(0, 999), note(random)])]], // prettier-ignore
   [20, (random, keys) => [operation('update', 'update torture.parent set n = n + $2, note = $3 where id = $1', [key(random, keys), random.between(0, 9), note(random)])]], // prettier-ignore
-  [5, (random, keys) => [operation('delete', 'delete from torture.parent where id = $1', [key(random, keys)])]],
+  // Changes nothing, as object mappers do: the row has a new version, and is the same.
+  [5, (random, keys) => [operation('touch', 'update torture.parent set n = n where id = $1', [key(random, keys)])]],
+  [9, (random, keys) => [operation('delete', 'delete from torture.parent where id = $1', [key(random, keys)])]],
   [3, (random, keys) => [operation('change key', 'update torture.parent set id = $2 where id = $1 and not exists (select from torture.parent p where p.id = $2)', [key(random, keys), key(random, keys)])]], // prettier-ignore
   [2, swap],
   [2, (random, keys) => range(random, keys, 'set update', 'update torture.parent set n = n + 1 where id between $1 and $2')], // prettier-ignore
@@ -63,7 +68,7 @@ function operation(kind: string, text: string, values: readonly (number | string
 }
 
 function key(random: Random, keys: KeyRange): number {
-  return random.chance(0.75) ? random.between(1, keys.hot) : random.between(1, keys.all);
+  return random.chance(0.75) ? keys.hotFrom + random.between(0, keys.hot - 1) : random.between(1, keys.all);
 }
 
 function note(random: Random): string {

@@ -21,7 +21,8 @@ export function nothingWritten(): Written {
 /** What a writer needs. */
 export interface WriterOptions {
   readonly random: Random;
-  readonly keys: KeyRange;
+  /** The keys of the moment. */
+  readonly keys: () => KeyRange;
   readonly written: Written;
   /** Opens a session of its node; fails while the server is down. */
   readonly open: () => Promise<Session>;
@@ -31,7 +32,7 @@ export interface WriterOptions {
 export async function write({ random, keys, written, open }: WriterOptions, signal: AbortSignal): Promise<void> {
   let session: Session | null = null;
   while (!signal.aborted) {
-    const { operations, holdMs, pauseMs } = drawTransaction(random, keys);
+    const { operations, holdMs, pauseMs } = drawTransaction(random, keys());
     try {
       if (session === null || session.lost.aborted) session = await open();
       await transact(session, operations, () => pause(holdMs, signal));

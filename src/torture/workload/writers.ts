@@ -7,10 +7,13 @@ import { nothingWritten, write } from './writer.ts';
 export class Writers {
   readonly written = nothingWritten();
   readonly #cluster: Cluster;
-  readonly #options: { readonly seed: number; readonly keys: KeyRange; readonly perNode: number };
+  readonly #options: { readonly seed: number; readonly keys: () => KeyRange; readonly perNode: number };
   readonly #running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<unknown> }>();
 
-  constructor(cluster: Cluster, options: { readonly seed: number; readonly keys: KeyRange; readonly perNode: number }) {
+  constructor(
+    cluster: Cluster,
+    options: { readonly seed: number; readonly keys: () => KeyRange; readonly perNode: number },
+  ) {
     this.#cluster = cluster;
     this.#options = options;
   }
