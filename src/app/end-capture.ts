@@ -12,7 +12,6 @@ export async function endCapture(
   { node, tableId, table }: { node: string; tableId: string; table: TableName },
   signal: AbortSignal,
 ): Promise<void> {
-  if (tableId === '') return;
   await using own = await app.ownSession(node);
   const { rows } = await own.query(
     `select pg_catalog.count(*) as routes, pg_catalog.count(*) filter (where r.options @> '{"twoWay": true}') as two_way from pgrep.route r where r.table_id = $1`,

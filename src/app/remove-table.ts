@@ -2,8 +2,6 @@ import { dropCaptureSql } from '../capture/capture-sql.ts';
 import { dropTablePositions, moveFence } from '../copy/table-position.ts';
 import { PgrepError } from '../core/error.ts';
 import { showTable, type Route } from '../core/route.ts';
-import { isMigrated } from '../db/migrate.ts';
-import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
 import { dropVersionsSql } from '../versions/install-versions.ts';
 import { endCapture } from './end-capture.ts';
@@ -11,7 +9,7 @@ import { postgresNode, type App } from './open.ts';
 import { positionStore } from './position-store.ts';
 import type { PlannedSql, RemoveTableOptions, RemoveTableResult } from './results.ts';
 import { announceRoutes } from './route-changes.ts';
-import { leftApart, routesOfMesh, wayBack, type NodeTable } from './two-way/routes-of-mesh.ts';
+import { leftApart, readNodeTable, routesOfMesh, wayBack, type NodeTable } from './two-way/routes-of-mesh.ts';
 
 /**
  * Ends the replication of a table to some or all targets; of two-way routes both ways, and without `to` all that the table has at
@@ -24,16 +22,11 @@ export async function removeTable(
 ): Promise<RemoveTableResult> {
   const from = options.from ?? app.config.home;
   postgresNode(app.config, from);
-  const session = await app.session(from);
-  const captured = await capturedId(session, options);
-  const own = captured === null ? [] : await loadRoutes(session, from, options.table);
-  const nodes = await removals(
-    app,
-    { node: from, table: options.table, tableId: captured ?? '', routes: own },
-    options,
-  );
+  const home = await readNodeTable(app, from, options.table);
+  if (home === null) throw notReplicated(options, from, []);
+  const nodes = await removals(app, home, options);
   const removed = nodes.flatMap((node) => node.removed);
-  if (removed.length === 0 && (captured === null || own.length > 0)) throw notReplicated(options, from, own);
+  if (removed.length === 0 && home.routes.length > 0) throw notReplicated(options, from, home.routes);
   const ending = nodes.filter((node) => node.removed.length === node.routes.length);
   const result = {
     removed,
@@ -98,22 +91,12 @@ async function dropRoutes(app: App, session: Session, removed: readonly Route[])
   return warnings;
 }
 
-async function capturedId(session: Session, options: RemoveTableOptions): Promise<string | null> {
-  if (!(await isMigrated(session))) return null;
-  const { rows } = await session.query(
-    'select table_id from pgrep.captured_table where nsp_name = $1 and table_name = $2',
-    [options.table.schema, options.table.name],
-  );
-  const id = rows[0]?.['table_id'];
-  return typeof id === 'string' ? id : null;
-}
-
 function plannedSql({ node, tableId, routes, removed }: Removal): readonly PlannedSql[] {
   const texts = removed.map((route) => `delete from pgrep.route where route_id = ${route.id}`);
   const isTwoWay = (route: Route): boolean => route.twoWay !== null;
   const kept = routes.filter((route) => !removed.includes(route));
   if (removed.some(isTwoWay) && !kept.some(isTwoWay)) texts.push(...dropVersionsSql(tableId));
-  if (kept.length === 0 && tableId !== '')
+  if (kept.length === 0)
     texts.push(`delete from pgrep.captured_table where table_id = ${tableId}`, ...dropCaptureSql(tableId));
   return texts.map((text) => ({ node, text }));
 }

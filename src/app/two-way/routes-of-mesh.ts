@@ -8,9 +8,22 @@ import type { App } from '../open.ts';
 export interface NodeTable {
   readonly node: string;
   readonly table: TableName;
-  /** `pgrep.captured_table.table_id` as text; empty: the table is not captured. */
+  /** `pgrep.captured_table.table_id` as text. */
   readonly tableId: string;
   readonly routes: readonly Route[];
+}
+
+/** A table at a node; null: it is not captured there. */
+export async function readNodeTable(app: App, node: string, table: TableName): Promise<NodeTable | null> {
+  const session = await app.session(node);
+  if (!(await isMigrated(session))) return null;
+  const { rows } = await session.query(
+    'select table_id from pgrep.captured_table where nsp_name = $1 and table_name = $2',
+    [table.schema, table.name],
+  );
+  const tableId = rows[0]?.['table_id'];
+  if (typeof tableId !== 'string') return null;
+  return { node, table, tableId, routes: await loadRoutes(session, node, table) };
 }
 
 /** The table at every node that two-way routes lead to, the first one's included. Throws `unreachable` with advice when one does not answer. */
@@ -36,17 +49,9 @@ export async function wayBack(app: App, route: Route): Promise<{ at: NodeTable; 
 }
 
 async function tableAt(app: App, route: Route): Promise<NodeTable | null> {
-  const { target: node, targetTable: table } = route;
+  const { target: node } = route;
   try {
-    const session = await app.session(node);
-    if (!(await isMigrated(session))) return null;
-    const { rows } = await session.query(
-      'select table_id from pgrep.captured_table where nsp_name = $1 and table_name = $2',
-      [table.schema, table.name],
-    );
-    const tableId = rows[0]?.['table_id'];
-    if (typeof tableId !== 'string') return null;
-    return { node, table, tableId, routes: await loadRoutes(session, node, table) };
+    return await readNodeTable(app, node, route.targetTable);
   } catch (error) {
     if (!(error instanceof PgrepError) || error.code !== 'unreachable') throw error;
     throw new PgrepError(
