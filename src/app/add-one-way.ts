@@ -1,7 +1,6 @@
 import { installCapture, planCapture } from '../capture/install-capture.ts';
 import { PgrepError } from '../core/error.ts';
 import { showTable, type Route } from '../core/route.ts';
-import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
 import { describeTable, type TableDescription } from '../db/table-description.ts';
 import { withCopyLease } from './copy-lease.ts';
@@ -18,6 +17,7 @@ import {
 import type { AddTableOptions, AddTableResult, CopyProgress, PlannedSql } from './results.ts';
 import { announceRoutes, changeRoute, insertRoute, makeLive } from './route-changes.ts';
 import { beginPosition, copyUnderLease } from './run-copy.ts';
+import { storedRoute } from './stored-route.ts';
 
 /** Adds one-way routes; see `addTable`. */
 export async function addOneWay(
@@ -88,9 +88,10 @@ async function addRoute(
   signal: AbortSignal,
 ): Promise<AddTableResult['routes'][number]> {
   const change = await storeRoute(plan.session, planned, plan.options);
-  const route = await loadRoute(plan, planned);
+  const place = { source: plan.from, target: planned.stored.target, table: plan.options.table };
+  const route = await storedRoute(plan.app, place);
   const copiedRows = route.state === 'live' ? 0 : await fill(plan, { route, planned, progress }, signal);
-  return { route: await loadRoute(plan, planned), change, copiedRows };
+  return { route: await storedRoute(plan.app, place), change, copiedRows };
 }
 
 async function fill(
@@ -117,16 +118,6 @@ async function storeRoute(
   else return 'unchanged';
   await announceRoutes(session);
   return planned.existing === null ? 'added' : 'changed';
-}
-
-async function loadRoute({ session, from, options }: AddPlan, planned: PlannedRoute): Promise<Route> {
-  const { target } = planned.stored;
-  const { schema, name } = options.table;
-  const [route] = await loadRoutes(session, from, { target, schema, name });
-  if (route !== undefined) return route;
-  throw new PgrepError('no', `The route of ${showTable(options.table)} to ${target} was removed meanwhile.`, {
-    hint: 'Run the command again.',
-  });
 }
 
 function keyOption(options: AddTableOptions): { key?: readonly string[] } {

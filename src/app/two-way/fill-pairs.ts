@@ -3,9 +3,10 @@ import type { App } from '../open.ts';
 import { positionStore } from '../position-store.ts';
 import type { AddTableResult, CopyProgress } from '../results.ts';
 import { isToCopyAnew } from '../route-changes.ts';
-import { beginPosition, copyUnderLease } from '../run-copy.ts';
+import { beginPosition, copyPlace, copyUnderLease } from '../run-copy.ts';
+import { storedRoute } from '../stored-route.ts';
 import type { Fill } from './pair.ts';
-import { storedRoute, type StoredPair } from './store-pairs.ts';
+import type { StoredPair } from './store-pairs.ts';
 
 // What only new nodes have goes out before they get rows of others, which would all be copied back otherwise.
 const order: readonly Fill[] = ['queue', 'first', 'home'];
@@ -28,7 +29,11 @@ export async function fillPairs(
   }
   const results: AddTableResult['routes'][number][] = [];
   for (const each of stored) {
-    results.push({ route: await storedRoute(app, each.pair), change: each.change, copiedRows: copied.get(each) ?? 0 });
+    results.push({
+      route: await storedRoute(app, copyPlace(each.route)),
+      change: each.change,
+      copiedRows: copied.get(each) ?? 0,
+    });
   }
   return results;
 }

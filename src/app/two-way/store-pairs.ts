@@ -1,10 +1,9 @@
 import { moveFence } from '../../copy/table-position.ts';
-import { PgrepError } from '../../core/error.ts';
-import { showTable, type Route } from '../../core/route.ts';
-import { loadRoutes } from '../../db/route-store.ts';
+import type { Route } from '../../core/route.ts';
 import type { App } from '../open.ts';
 import { positionStore } from '../position-store.ts';
 import { announceRoutes, changeTwoWay, insertRoute, twoWayOptions } from '../route-changes.ts';
+import { storedRoute } from '../stored-route.ts';
 import type { Pair } from './pair.ts';
 import type { MeshPlan } from './plan-mesh.ts';
 
@@ -31,7 +30,8 @@ export async function storePairs(
   for (const { node } of plan.members) await announceRoutes(await app.session(node));
   const stored: StoredPair[] = [];
   for (const [index, pair] of plan.pairs.entries()) {
-    const route = await storedRoute(app, pair);
+    const { from, to } = pair;
+    const route = await storedRoute(app, { source: from.node, target: to.node, table: from.description.table });
     if (pair.planned.existing?.twoWay === null) await moveFence(await positionStore(app, route));
     stored.push({ pair, route, change: changes[index] ?? 'unchanged' });
   }
@@ -48,18 +48,4 @@ async function storePair(app: App, { from, planned }: Pair, tableId: string): Pr
   if (stored.twoWay === null || twoWayOptions(existing.twoWay) === twoWayOptions(stored.twoWay)) return 'unchanged';
   await changeTwoWay(session, existing.id, stored.twoWay);
   return 'changed';
-}
-
-/** The route of a pair as it is stored now. Throws `no` when it was removed meanwhile. */
-export async function storedRoute(app: App, { from, to }: Pair): Promise<Route> {
-  const { schema, name } = from.description.table;
-  const [route] = await loadRoutes(await app.session(from.node), from.node, { target: to.node, schema, name });
-  if (route !== undefined) return route;
-  throw new PgrepError(
-    'no',
-    `The route of ${showTable(from.description.table)} from ${from.node} to ${to.node} was removed meanwhile.`,
-    {
-      hint: 'Run the command again.',
-    },
-  );
 }
