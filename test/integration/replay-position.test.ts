@@ -30,15 +30,19 @@ describe('G2: nothing is lost', () => {
     await open.query(
       'begin; insert into t values (-1, 0); savepoint s; insert into t values (-2, 0); rollback to s; insert into t values (-3, 0)',
     );
-    for (let i = 1; i <= 300; i += 1) await pair.source.query('insert into t values ($1, $1)', [i]);
+    const before = pair.batches.length;
+    for (let i = 1; i <= 210; i += 1) {
+      await pair.source.query('insert into t values ($1, $1)', [i]);
+      await waitFor(() => pair.batches.length >= before + i, { what: `batch ${i}`, everyMs: 5 });
+    }
     await pair.settle();
-    expect(pair.batches.length).toBeGreaterThan(20);
-    expect(await one(pair.target, 'select count(*)::text || min(id)::text from t')).toEqual(['3001']);
+    expect(pair.batches.length - before).toBeGreaterThanOrEqual(210);
+    expect(await one(pair.target, 'select count(*)::text || min(id)::text from t')).toEqual(['2101']);
     await open.query('commit');
     await pair.settle();
-    expect((await pair.expectEqual('t')).length).toBe(302);
+    expect((await pair.expectEqual('t')).length).toBe(212);
     await open.end();
-  });
+  }, 120_000);
 
   test('10,000 transactions committed on eight connections while the replayer reads all arrive', async () => {
     await using pair = await Pair.open({ server, sql: pairSql });
@@ -123,7 +127,8 @@ describe('G4: targets see consistent snapshots', () => {
     const writers = await Promise.all([another(pair), another(pair)]);
     await Promise.all(
       writers.map(async (client, number) => {
-        for (let i = 0; i < 400; i += 1) {
+        // At least so many, and until the target has got them in many batches, however busy the machine is.
+        for (let i = 0; i < 400 || pair.batches.length < 10; i += 1) {
           const [from, to] = [1 + ((i * 7 + number * 3) % 20), 1 + ((i * 11 + number) % 20)];
           await client.query(
             `begin; update a set amount = amount - ${i} where id = ${from}; update b set amount = amount + ${i} where id = ${to}; commit`,
@@ -138,7 +143,7 @@ describe('G4: targets see consistent snapshots', () => {
     await reader.end();
     expect([...sums]).toEqual(['4000']);
     expect(seen).toBeGreaterThan(20);
-    expect(pair.batches.length).toBeGreaterThan(2);
+    expect(pair.batches.length).toBeGreaterThanOrEqual(10);
     await pair.expectEqual('a', 'b');
   });
 
