@@ -25,7 +25,18 @@ create table pgrep.peer_seen (
   constraint peer_seen_pk primary key (peer, origin)
 );
 
--- Counts batches that brought rows: a link that has nothing to send still tells its target what arrived here.
+-- Tables whose rows a peer was still being sent, for the first time, when it sent the last batch that was applied here: what it
+-- has seen of other tables says nothing of these. `table_id` is this node's.
+create table pgrep.peer_copying (
+  peer smallint not null,
+  table_id integer not null,
+  constraint peer_copying_pk primary key (peer, table_id)
+);
+
+-- Into which captured table of this node a two-way route copies; null: the route is one-way.
+alter table pgrep.table_position add column table_id integer;
+
+-- Counts batches that brought rows or ended a copy: a link that has nothing to send still tells its target what arrived here.
 alter table pgrep.position add column changes bigint not null default 0;
 
 -- Two concurrent versions of one row, found at this node. "local" is what this node had, "remote" what arrived.

@@ -75,7 +75,7 @@ export async function beginPosition(app: App, route: Route, copied: boolean): Pr
   await forgetForeignPosition(store, await readOrigin(source));
   // Taken after the triggers were committed: what it does not see is in the queue.
   const snapshot = await (route.twoWay === null ? oneWaySnapshot(source, route) : twoWaySnapshot(source, route));
-  await beginTablePosition(store, { routeId: route.id, snapshot, copied });
+  await beginTablePosition(store, { route, snapshot, copied });
   await copyBegun(source, route);
 }
 

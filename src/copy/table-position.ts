@@ -1,4 +1,4 @@
-import type { Link } from '../core/route.ts';
+import type { Link, Route } from '../core/route.ts';
 import type { Session } from '../db/session.ts';
 
 /** Where a link's positions are kept: at a Postgres target, else at the source. */
@@ -53,12 +53,16 @@ export async function forgetForeignPosition(
  */
 export async function beginTablePosition(
   store: PositionStore,
-  table: { routeId: string; snapshot: string; copied: boolean },
+  { route, snapshot, copied }: { route: Route; snapshot: string; copied: boolean },
 ): Promise<void> {
+  const { schema, name } = route.targetTable;
+  const target = route.twoWay === null ? [null, null] : [schema, name];
   await store.session.query(
-    `insert into pgrep.table_position (source, target, route_id, snapshot, copied) values ($1, $2, $3, $4::pg_snapshot, $5)
-     on conflict (source, target, route_id) do update set snapshot = excluded.snapshot, copied = excluded.copied, last_key = null, copied_rows = 0`,
-    [store.link.source, store.link.target, table.routeId, table.snapshot, table.copied],
+    `insert into pgrep.table_position (source, target, route_id, snapshot, copied, table_id)
+     values ($1, $2, $3, $4::pg_snapshot, $5, (select t.table_id from pgrep.captured_table t where (t.nsp_name, t.table_name) = ($6, $7)))
+     on conflict (source, target, route_id) do update set snapshot = excluded.snapshot, copied = excluded.copied,
+       table_id = excluded.table_id, last_key = null, copied_rows = 0`,
+    [store.link.source, store.link.target, route.id, snapshot, copied, ...target],
   );
 }
 

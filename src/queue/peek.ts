@@ -2,7 +2,7 @@ import { literal } from '../db/quote.ts';
 import type { Row } from '../db/session.ts';
 import { doorbellRenewSeconds } from './doorbell.ts';
 import { PgrepError } from '../core/error.ts';
-import { arrivedSql, readSeen, seenSql, type Seen } from '../versions/seen.ts';
+import { arrivedSql, readSeen, seenSql, type SeenByTable } from '../versions/seen.ts';
 import { keysInRow, queueName, type QueueTable } from './queue-table.ts';
 
 /** What one look at a source found. */
@@ -29,7 +29,7 @@ export interface Arrived {
   /** Rises with each batch of rows, a bigint as text. */
   readonly batches: string;
   /** What the source has seen of other nodes. */
-  readonly seen: readonly Seen[];
+  readonly seen: SeenByTable;
 }
 
 export interface ChangedQueue {

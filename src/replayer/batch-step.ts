@@ -6,7 +6,7 @@ import { recordRefusals, touchRecords } from '../failures/error-records.ts';
 import { heldAmong, withoutHeld } from '../failures/held-keys.ts';
 import type { Route } from '../core/route.ts';
 import { tableIdent } from '../db/quote.ts';
-import type { Applied, Batch, ChangedTable, Mark, RefusedRow } from '../targets/target.ts';
+import type { Applied, Batch, ChangedTable, Exchange, Mark, RefusedRow } from '../targets/target.ts';
 import type { LinkSession } from './link-session.ts';
 
 /** What one batch came to. `again`: nothing was committed; the position has been read anew, look again. */
@@ -63,8 +63,9 @@ export async function applyBatch(
   if (peek.held && !(await touchHeld(session, view, tables)))
     return { again: true, keys: 0, held: 0, catchingUp: false };
   const todo = peek.held ? tables.map(skipHeld) : tables;
-  const whole = extent.cutoff === null;
-  const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, whole, signal });
+  // What a table that joins has still to bring may be older than what has been passed on of others.
+  const passes = extent.cutoff === null ? 'all' : joined.length > 0 ? 'nothing' : 'part';
+  const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, passes, signal });
   await session.reader.end();
   if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
   await session.markJoined(joined);
@@ -81,7 +82,7 @@ export async function applyNothing(session: LinkSession, peek: Peek, signal: Abo
   const view = session.reader.opened(build);
   const joined = joining(session);
   const mark: Mark = { kind: 'position', snapshot: peek.snapshot, joined, durable: true };
-  const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, whole: true, signal });
+  const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, passes: 'all', signal });
   await session.reader.end();
   if (applied.committed) await session.markJoined(joined);
   return applied.committed;
@@ -93,8 +94,8 @@ export interface TableWork {
   readonly mark: Mark;
   /** What the look said; absent where there was none: then the view is asked. */
   readonly arrived?: Arrived | null;
-  /** True: nothing that the link has to bring is left out. */
-  readonly whole?: boolean;
+  /** See `Exchange`; default: `part`. */
+  readonly passes?: Exchange['passes'];
   readonly signal: AbortSignal;
   /** Is told the rows that the target refused, after they were recorded. */
   readonly onRefused?: (refused: readonly RefusedRow[]) => void;
@@ -102,7 +103,7 @@ export interface TableWork {
 
 /** Applies tables of an open view and keeps the session's idea of the position in step. */
 export async function applyTables(session: LinkSession, work: TableWork): Promise<Applied> {
-  const facts = { before: session.seen, arrived: work.arrived ?? null, whole: work.whole === true };
+  const facts = { before: session.seen, arrived: work.arrived ?? null, passes: work.passes ?? 'part' };
   const exchange = await session.versions?.exchange(facts, (sql) => work.view.query(sql));
   const batch: Batch = {
     ...(exchange === undefined ? {} : { exchange }),

@@ -16,7 +16,7 @@ type RunQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknow
 export interface BatchFacts {
   readonly before: string | null;
   readonly arrived: Arrived | null;
-  readonly whole: boolean;
+  readonly passes: Exchange['passes'];
 }
 
 /** The two-way side of a link's source: which tables have versions, and what a batch tells of them. */
@@ -56,12 +56,11 @@ export class LinkVersions {
 
   /**
    * What the batch of an open view tells the target. `before`: what the target had seen of the source until now; `arrived`: what a
-   * look in the same snapshot said, null: the view is asked; `whole`: the batch brings all that the source has.
+   * look in the same snapshot said, null: the view is asked; `passes`: see `Exchange`, where the source forwards.
    */
-  async exchange({ before, arrived, whole }: BatchFacts, query: RunQuery): Promise<Exchange> {
+  async exchange({ before, arrived, passes }: BatchFacts, query: RunQuery): Promise<Exchange> {
     const seen = arrived?.seen ?? readSeen((await query(`select ${seenSql(this.#link.source)} as seen`))[0]?.['seen']);
-    const passes = this.#relays ? (whole ? 'all' : 'part') : 'nothing';
-    return { sender: this.#self, seen, before, passes };
+    return { sender: this.#self, seen, before, passes: this.#relays ? passes : 'nothing' };
   }
 
   /** Folds what waits at the source, where it is much. */

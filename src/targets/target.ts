@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Route } from '../core/route.ts';
-import type { Seen } from '../versions/seen.ts';
+import type { SeenByTable } from '../versions/seen.ts';
 import type { VersionedTable } from '../versions/versioned-table.ts';
 
 /**
@@ -93,10 +93,13 @@ export interface Exchange {
   /** Node id of the source. */
   readonly sender: number;
   /** What the source has seen of other nodes, as of the batch's snapshot. */
-  readonly seen: readonly Seen[];
+  readonly seen: SeenByTable;
   /** What the target had seen of the source before this batch, a `pg_snapshot`; null: nothing (a copy). */
   readonly before: string | null;
-  /** How much of what the source has received from others has come to the target, this batch included; `nothing`: it does not forward. */
+  /**
+   * How much of what the source has received from others has come to the target with this batch; `part`: as much as before;
+   * `nothing`: it does not forward, or begins to bring a copied table.
+   */
   readonly passes: 'all' | 'part' | 'nothing';
 }
 

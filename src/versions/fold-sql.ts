@@ -1,4 +1,5 @@
 import { ident, tableIdent } from '../db/quote.ts';
+import { copyingSql } from './seen.ts';
 import { sidecarName, type VersionedTable } from './versioned-table.ts';
 import {
   countsSql,
@@ -48,7 +49,7 @@ begin
   end if;
   select v.folded into before from pgrep.versioned_table v where v.table_id = ${tableId} for update;
   -- Null: a peer is not known to have seen anything.
-  select case when pg_catalog.bool_and(s.snapshot is not null) then pg_catalog.array_agg(s.snapshot) end into seen_by_all
+  select case when pg_catalog.bool_and(s.snapshot is not null) and not ${copyingSql(tableId)} then pg_catalog.array_agg(s.snapshot) end into seen_by_all
   ${peersOf(tableId)};
   with unfolded as materialized (
     select ${keys('k')}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted,

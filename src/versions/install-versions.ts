@@ -58,6 +58,7 @@ export function dropVersionsSql(tableId: string): readonly string[] {
   return [
     `drop function if exists ${functions.join(', ')}`,
     `drop table if exists ${sidecarName(tableId)}`,
+    `delete from pgrep.peer_copying where table_id = ${tableId}`,
     `delete from pgrep.versioned_table where table_id = ${tableId}`,
   ];
 }

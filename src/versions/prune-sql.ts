@@ -1,4 +1,5 @@
 import { foldFunction } from './fold-sql.ts';
+import { copyingSql } from './seen.ts';
 import { sidecarName, type VersionedTable } from './versioned-table.ts';
 import { countsSql, heldSql, peersSql, selfSql, unfoldedCondition } from './version-sql.ts';
 
@@ -10,8 +11,8 @@ export function pruneFunction(tableId: string): string {
 /**
  * DDL of the function that folds what waits and forgets versions and tombstones that are causally stable: every peer other
  * than the version's origin has seen it and has sent a batch since, so nothing older can arrive any more. A tombstone also
- * stays while a transaction may be open that began before it was written (step f). Nothing goes while a copy comes in:
- * its rows may be of an older snapshot; a held key keeps its version until it gets through.
+ * stays while a transaction may be open that began before it was written (step f). Nothing goes while the table is being copied, to
+ * here or to a peer: rows of a copy may be of an older snapshot, and what the peer says that it has seen may not have come yet; a held key keeps its version until it gets through.
  * A version of a forgotten node is stable once every peer has what the survivors queued of that node (`told`), since whatever anybody
  * had of it has come by then. Gives the number of entries removed.
  */
@@ -35,7 +36,7 @@ begin
   if not exists (select from ${sidecarName(tableId)}) then
     return 0;
   end if;
-  if exists (select from pgrep.table_position p join pgrep.node n on n.name = p.target where n.is_self) then
+  if ${copyingSql(tableId)} then
     return 0;
   end if;
   update pgrep.versioned_table v set folded = pg_catalog.pg_current_snapshot()

@@ -7,33 +7,64 @@ export interface Seen {
   readonly snapshot: string;
 }
 
+/** What a node has seen of others. */
+export interface SeenByTable {
+  /** Of all tables but those below. */
+  readonly seen: readonly Seen[];
+  /** Tables of the node that are still being copied to it, with what it has seen of these. */
+  readonly copying: readonly { readonly schema: string; readonly name: string; readonly seen: readonly Seen[] }[];
+}
+
 /**
- * SQL for what the source node (its name) has seen of all others, as a json text [[origin, snapshot], …]. A table that is just being
- * copied to it counts as seen up to where its copy began. What a forwarding peer has seen of others has come along.
+ * SQL for what the source node (its name) has seen of all others, as a json text [[origin, snapshot, schema, table], …]; schema and
+ * table are null but for tables that are being copied to it: these count as seen up to where their copy began. What a forwarding
+ * peer has seen of others has come along, unless the table is being copied from it.
  */
 export function seenSql(source: string): string {
-  return `(select pg_catalog.json_agg(pg_catalog.json_build_array(x.origin, x.snapshot::text)) from (
-    select n.node_id as origin, coalesce((select t.snapshot from pgrep.table_position t where t.source = p.source and t.target = p.target
-      order by pg_catalog.pg_snapshot_xmax(t.snapshot) limit 1), p.snapshot) as snapshot
+  return `(select pg_catalog.json_agg(pg_catalog.json_build_array(x.origin, x.snapshot::text, x.nsp_name, x.table_name)) from (
+    select s.origin, s.snapshot, null::text as nsp_name, null::text as table_name from (${seenOfSql(source, 'null')}) s
+    union all
+    select s.origin, s.snapshot, t.nsp_name, t.table_name from pgrep.captured_table t cross join lateral (${seenOfSql(source, 't.table_id')}) s
+    where t.table_id in (select c.table_id from pgrep.table_position c where c.target = ${literal(source)})) x)::text`;
+}
+
+/** Query for what the source node (its name) has seen of all others of one of its tables (SQL of its id; `null`: of those that are not being copied): `origin`, `snapshot`. */
+export function seenOfSql(source: string, tableId: string): string {
+  const copy = (name: string): string => `from pgrep.table_position c where c.source = ${name} and c.target = ${literal(source)} and c.table_id = ${tableId}`; // prettier-ignore
+  return `select n.node_id as origin, coalesce((select c.snapshot ${copy('p.source')}), p.snapshot) as snapshot
     from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null
     union all
     (select distinct on (s.origin) s.origin, s.passed from pgrep.peer_seen s join pgrep.node o on o.node_id = s.origin
-    where s.passed is not null and not o.is_self and not ${copyingFromSql('s.peer')} and not exists (select from pgrep.position p where p.source = o.name and p.target = ${literal(source)} and p.snapshot is not null)
-    order by s.origin, pg_catalog.pg_snapshot_xmax(s.passed) desc)) x)::text`;
+    where s.passed is not null and not o.is_self
+      and not exists (select from pgrep.node h where h.node_id = s.peer and exists (select ${copy('h.name')}))
+      and not exists (select from pgrep.position p where p.source = o.name and p.target = ${literal(source)} and p.snapshot is not null)
+    order by s.origin, pg_catalog.pg_snapshot_xmax(s.passed) desc)`;
 }
 
-/** SQL condition: tables of a peer (SQL of its node id) are being copied to here. */
-export function copyingFromSql(peer: string): string {
-  return `exists (select from pgrep.table_position c join pgrep.node h on h.name = c.target and h.is_self join pgrep.node f on f.name = c.source where f.node_id = ${peer})`;
+/** SQL condition: a table of this node (SQL of its id) is still being copied, to here or to one of its peers. */
+export function copyingSql(tableId: string): string {
+  return `(exists (select from pgrep.table_position c where c.table_id = ${tableId}) or exists (select from pgrep.peer_copying c where c.table_id = ${tableId}))`;
 }
 
 /** Reads what `seenSql` gave; null: nothing. */
-export function readSeen(text: unknown): readonly Seen[] {
-  if (typeof text !== 'string') return [];
-  return (JSON.parse(text) as readonly (readonly [number, string])[]).map(([origin, snapshot]) => ({ origin, snapshot })); // prettier-ignore
+export function readSeen(text: unknown): SeenByTable {
+  const seen: Seen[] = [];
+  const copying = new Map<string, { schema: string; name: string; seen: Seen[] }>();
+  const found = typeof text === 'string' ? (JSON.parse(text) as readonly (readonly [number, string, string | null, string | null])[]) : []; // prettier-ignore
+  for (const [origin, snapshot, schema, name] of found) {
+    if (schema === null || name === null) {
+      seen.push({ origin, snapshot });
+      continue;
+    }
+    const id = JSON.stringify([schema, name]);
+    const table = copying.get(id) ?? { schema, name, seen: [] };
+    table.seen.push({ origin, snapshot });
+    copying.set(id, table);
+  }
+  return { seen, copying: [...copying.values()] };
 }
 
-/** SQL for the number of batches with rows that have arrived at a node (its name). */
+/** SQL for the number of batches that have arrived at a node (its name) with rows, or with the end of a copy. */
 export function arrivedSql(source: string): string {
   return `(select coalesce(pg_catalog.sum(p.changes), 0) from pgrep.position p where p.target = ${literal(source)})`;
 }

@@ -255,7 +255,7 @@ describe.for([
 
   test('G2: chunks of a copy move the table and not the link, each once', async () => {
     await given("(1, '1'), (2, '2')");
-    await beginTablePosition({ session: kind.store, link }, { routeId: '1', snapshot: '5:5:', copied: false });
+    await beginTablePosition({ session: kind.store, link }, { route, snapshot: '5:5:', copied: false });
     const { epoch } = await target.position(never);
     const chunk = (copiedRows: number, seenRows: number, copied = false): Mark => ({
       kind: 'copy',

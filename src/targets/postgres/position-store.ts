@@ -39,7 +39,7 @@ export function markSql(
       return copyMark(link, mark.routeId, mark.table, mark.seenRows);
     case 'position':
       return `update pgrep.position set epoch = epoch + 1, snapshot = ${literal(mark.snapshot)}, system_identifier = ${literal(origin.systemIdentifier)},
-  database = ${literal(origin.database)}, timeline = ${origin.timeline}, changes = changes + ${tables.length === 0 ? 0 : 1}, applied_at = pg_catalog.clock_timestamp()
+  database = ${literal(origin.database)}, timeline = ${origin.timeline}, changes = changes + ${tables.length === 0 && mark.joined.length === 0 ? 0 : 1}, applied_at = pg_catalog.clock_timestamp()
 where ${whereLink(link)} and epoch = ${epoch} returning 1 as fenced;${joinedSql(link, mark.joined)}`;
   }
 }

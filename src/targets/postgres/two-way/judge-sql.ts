@@ -10,13 +10,16 @@ import { senderSaw, winnerSaw } from './seen-sql.ts';
 
 /** Names of the session settings that hand a batch's facts to the statements below, which can so be prepared once. */
 export const settings = {
-  /** What the sender has seen, [[origin, snapshot], …]. */
-  seen: 'pgrep.seen',
   /** What this node had seen of the sender; empty: nothing. */
   before: 'pgrep.before',
   /** Node id of the sender. */
   sender: 'pgrep.sender',
 } as const;
+
+/** The setting with what the sender has seen of a table, [[origin, snapshot], …]. */
+export function seenSetting(table: MeetingTable): string {
+  return `pgrep.seen_${table.versioned.tableId}`;
+}
 
 /** The setting that keeps the snapshot in which a table's rows were judged. */
 export function judgedSetting(table: MeetingTable): string {

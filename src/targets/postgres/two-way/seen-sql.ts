@@ -1,8 +1,8 @@
 import { literal } from '../../../db/quote.ts';
 import { crashedSql } from '../../../db/server-life.ts';
-import { copyingFromSql, seenSql } from '../../../versions/seen.ts';
+import { seenOfSql, type Seen } from '../../../versions/seen.ts';
 import type { Exchange } from '../../target.ts';
-import { settings } from './judge-sql.ts';
+import { seenSetting, settings } from './judge-sql.ts';
 import type { MeetingTable } from './meeting.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { MeetingTable } from './meeting.ts';
  * only once it has had a batch from here since the server's last crash, which gives ids of transactions out again.
  */
 export function senderSaw(table: MeetingTable, row: string): string {
-  const seen = `pg_catalog.json_array_elements(pg_catalog.current_setting('${settings.seen}')::json)`;
+  const seen = `pg_catalog.json_array_elements(pg_catalog.current_setting('${seenSetting(table)}')::json)`;
   const origin = `(${row}.local_version & 255)`;
   return `(${origin} = pg_catalog.current_setting('${settings.sender}')::smallint or (${anySaw(seen, `${row}.local_version`, `${row}.local_xid`)}
       and not (${origin} = ${row}.self and ${crashedSql(literal(table.route.source))})))`;
@@ -29,10 +29,11 @@ export function winnerSaw(table: MeetingTable, row: string): string {
   const sender = `pg_catalog.current_setting('${settings.sender}')::smallint`;
   const seenHere = `case when ${origin} = ${row}.self then true when ${origin} = ${sender}
       then coalesce(${visible(`nullif(pg_catalog.current_setting('${settings.before}'), '')::pg_snapshot`)}, false)
-      else ${anySaw(`pg_catalog.json_array_elements(${seenSql(table.route.target)}::json)`, `${row}.version`, `${row}.xid`)} end`;
+      else exists (select from (${seenOfSql(table.route.target, table.versioned.tableId)}) e where e.origin = ${origin} and ${visible('e.snapshot')}) end`;
   return `case when ${writer} = ${sender} then true
     when ${writer} <> ${row}.self and exists (select from pgrep.peer_seen p where p.peer = ${writer})
       then ${writer} = ${origin} or exists (select from pgrep.peer_seen p where p.peer = ${writer} and p.origin = ${origin} and ${visible('p.snapshot')})
+        and not exists (select from pgrep.peer_copying c where c.peer = ${writer} and c.table_id = ${table.versioned.tableId})
     else ${seenHere} end`;
 }
 
@@ -41,15 +42,26 @@ function anySaw(list: string, version: string, xid: string): string {
       and pg_catalog.pg_visible_in_snapshot((${xid})::text::xid8, (e.value ->> 1)::pg_snapshot))`;
 }
 
-/**
- * Keeps what the sender told. What it passes on counts as seen here, too, but only after a batch with all that it had, of every
- * table: not while tables of it are being copied.
- */
-export function rememberSeenSql(sender: number, seen: string, passes: Exchange['passes']): string {
-  const passed = { all: `case when ${copyingFromSql(`${sender}`)} then p.passed else excluded.passed end`, part: 'p.passed', nothing: 'null' }[passes]; // prettier-ignore
-  return `insert into pgrep.peer_seen as p (peer, origin, snapshot, passed)
-select ${sender}, t.origin, t.snapshot, ${passes === 'all' ? `case when not ${copyingFromSql(`${sender}`)} then t.snapshot end` : 'null'}
-from (select (e.value ->> 0)::smallint as origin, (e.value ->> 1)::pg_snapshot as snapshot from pg_catalog.json_array_elements(${literal(seen)}::json) e) t
+/** Keeps what the sender told: what it has seen, how much of that it has passed on to here, and which tables are still being copied to it. */
+export function rememberSeenSql({ sender, seen, passes }: Exchange): readonly string[] {
+  const passed = { all: 'excluded.snapshot', part: 'p.passed', nothing: 'null' }[passes];
+  const told = `insert into pgrep.peer_seen as p (peer, origin, snapshot, passed)
+select ${sender}, t.origin, t.snapshot, ${passes === 'all' ? 't.snapshot' : 'null'}
+from (select (e.value ->> 0)::smallint as origin, (e.value ->> 1)::pg_snapshot as snapshot from pg_catalog.json_array_elements(${literal(seenJson(seen.seen))}::json) e) t
 on conflict (peer, origin) do update set snapshot = excluded.snapshot, passed = ${passed}
 where p.snapshot::text <> excluded.snapshot::text or p.passed::text is distinct from (${passed})::text`;
+  const names = seen.copying.map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`).join(', ');
+  if (names === '') return [told, `delete from pgrep.peer_copying c where c.peer = ${sender}`];
+  const copying = `select r.table_id from pgrep.route r join pgrep.node n on n.name = r.target where n.node_id = ${sender}
+  and r.options @> '{"twoWay": true}' and (r.target_nsp, r.target_table) in (${names})`;
+  return [
+    told,
+    `delete from pgrep.peer_copying c where c.peer = ${sender} and c.table_id not in (${copying})`,
+    `insert into pgrep.peer_copying (peer, table_id) select ${sender}, c.table_id from (${copying}) c on conflict do nothing`,
+  ];
+}
+
+/** [[origin, snapshot], …] as text. */
+export function seenJson(seen: readonly Seen[]): string {
+  return JSON.stringify(seen.map(({ origin, snapshot }) => [origin, snapshot]));
 }

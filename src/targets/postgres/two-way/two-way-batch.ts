@@ -9,9 +9,9 @@ import type { TargetConnection, TargetRow } from '../connection.ts';
 import type { PreparedStatements } from '../prepared-statements.ts';
 import type { StagedTable } from '../stage.ts';
 import type { Folding } from './folding.ts';
-import { judgeSql, lockRowsSql, settings, stageTruncatedSql } from './judge-sql.ts';
+import { judgeSql, lockRowsSql, seenSetting, settings, stageTruncatedSql } from './judge-sql.ts';
 import { isMeeting, type MeetingTable } from './meeting.ts';
-import { rememberSeenSql } from './seen-sql.ts';
+import { rememberSeenSql, seenJson } from './seen-sql.ts';
 import { forwardNewerSql, forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
 import { recordUniqueSql } from './unique-conflict-sql.ts';
 
@@ -96,7 +96,9 @@ export class TwoWayBatch {
       const unique = refused.flatMap((each) => recordUniqueSql(each));
       const removed = refused.map(({ table, tid }) => `delete from ${stageName(table)} where ctid = '${tid}'::tid`);
       await connection.script(
-        [...raced, ...unique, ...removed, ...this.#settleStatements(), this.#remember()].join(';\n'),
+        [...raced, ...unique, ...removed, ...this.#settleStatements(), ...rememberSeenSql(this.#parts.exchange)].join(
+          ';\n',
+        ),
       );
       return true;
     } catch (error) {
@@ -114,7 +116,7 @@ export class TwoWayBatch {
     const { connection, prepared } = this.#parts;
     const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
     const judge = [...begin, ...this.#preludes(), ...run(this.#lockStatements()), ...(small ? joins('on') : byCost), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
-    const rest = [...run([...merges, ...settle]), this.#remember(), ...empty, 'commit'];
+    const rest = [...run([...merges, ...settle]), ...rememberSeenSql(this.#parts.exchange), ...empty, 'commit'];
     if (!this.#mayHold()) {
       await connection.script([...judge, ...rest].join(';\n'));
       return 0;
@@ -157,7 +159,8 @@ export class TwoWayBatch {
   #preludes(): readonly string[] {
     const { exchange, maxClockSkewMs } = this.#parts;
     return [
-      `select pg_catalog.set_config('${settings.seen}', ${literal(this.#seen())}, true), pg_catalog.set_config('${settings.before}', '${exchange.before ?? ''}', true), pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
+      `select pg_catalog.set_config('${settings.before}', '${exchange.before ?? ''}', true), pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
+      ...this.#meeting.map(({ table }) => `select pg_catalog.set_config('${seenSetting(table)}', ${literal(this.#seenOf(table))}, true)`), // prettier-ignore
       ...this.#meeting.map(({ table }) => `select pgrep.raise_clock((select pg_catalog.max(s.version) from ${stageName(table)} s), ${maxClockSkewMs})`), // prettier-ignore
       // Those who apply to one table take turns; the key's first half is pgrep's, the second the table.
       `set local lock_timeout = '${turnMs}ms'`,
@@ -184,13 +187,11 @@ export class TwoWayBatch {
     ]);
   }
 
-  #remember(): string {
-    const { sender, passes } = this.#parts.exchange;
-    return rememberSeenSql(sender, this.#seen(), passes);
-  }
-
-  #seen(): string {
-    return JSON.stringify(this.#parts.exchange.seen.map(({ origin, snapshot }) => [origin, snapshot]));
+  // What the sender has seen of a table: less while that is being copied to it.
+  #seenOf({ route: { sourceTable } }: MeetingTable): string {
+    const { seen, copying } = this.#parts.exchange.seen;
+    const own = copying.find(({ schema, name }) => schema === sourceTable.schema && name === sourceTable.name);
+    return seenJson(own?.seen ?? seen);
   }
 }
 
