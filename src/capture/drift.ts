@@ -143,7 +143,8 @@ function brokenTriggers(relation: TableName, missing: readonly string[]): Drift 
   return {
     kind: 'triggers',
     message: `Table ${showTable(relation)} lacks the triggers ${missing.join(', ')}, or they are not enabled always: its changes are not captured.`,
-    advice: 'pgrep run restores them by itself and sends the whole table again.',
+    advice:
+      'pgrep run restores them by itself and sends the whole table again. On two-way routes what was deleted meanwhile stays at the other nodes: delete it there, too.',
     repairable: true,
     relation,
   };
@@ -165,7 +166,7 @@ function goneDrift(installed: InstalledCapture, description: TableDescription): 
   return gone.map(({ table }) => ({
     kind: 'partitionGone',
     message: `A partition of ${showTable(description.table)} was ${table === null ? 'dropped' : `detached: ${showTable(table)}`}; its rows are still at the targets.`,
-    advice: 'pgrep run deletes them there by itself.',
+    advice: 'pgrep run deletes them there by itself. On two-way routes they stay: delete them there, too.',
     repairable: true,
     relation: table,
   }));
