@@ -134,7 +134,7 @@ export class LinkSession implements AsyncDisposable {
 
   /**
    * Notices a source that is not the one the position was taken in. Another database: throws `sourceReplaced`.
-   * A promoted one: everything that is still queued is sent again, which is harmless, and `verify` is advised. After a crash too,
+   * A promoted one: everything that is still queued is sent again, which is harmless, and comparing both sides is advised. After a crash too,
    * since transaction ids may have been given out a second time. True: the position was set back, what was looked at is not all.
    */
   checkOrigin(logger: Logger, currentXmax: bigint): boolean {
