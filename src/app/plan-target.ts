@@ -112,10 +112,8 @@ export async function prepareIndex(app: App, planned: PlannedRoute, signal: Abor
 export async function refuseFilledTarget(app: App, planned: PlannedRoute, options: AddTableOptions): Promise<void> {
   const { stored, existing } = planned;
   if (stored.targetKind !== 'postgres' || existing !== null || !options.copy || options.replace) return;
-  const session = await app.session(stored.target);
   const table = { schema: stored.targetSchema, name: stored.targetName };
-  const { rows } = await session.query(`select exists (select from ${tableIdent(table)}) as filled`);
-  if (rows[0]?.['filled'] !== 't') return;
+  if (!(await holdsRows(app, stored.target, table))) return;
   throw new PgrepError(
     'route',
     `Table ${showTable(table)} of node ${stored.target} already holds rows, which a copy would overwrite.`,
@@ -123,6 +121,13 @@ export async function refuseFilledTarget(app: App, planned: PlannedRoute, option
       hint: 'If they are the same rows, add --no-copy. If they may be overwritten and, where the source lacks them, deleted, add --replace.',
     },
   );
+}
+
+/** True when a node's table is not empty. */
+export async function holdsRows(app: App, node: string, table: TableName): Promise<boolean> {
+  const session = await app.session(node);
+  const { rows } = await session.query(`select exists (select from ${tableIdent(table)}) as filled`);
+  return rows[0]?.['filled'] === 't';
 }
 
 function otherTarget({ description, to }: TargetPlanInput, existing: Route, wanted: TableName): PgrepError {

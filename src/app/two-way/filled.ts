@@ -1,7 +1,7 @@
 import { PgrepError } from '../../core/error.ts';
 import { showTable } from '../../core/route.ts';
-import { tableIdent } from '../../db/quote.ts';
 import type { App } from '../open.ts';
+import { holdsRows } from '../plan-target.ts';
 import type { Member } from './member.ts';
 import type { TwoWayTableOptions } from './options.ts';
 
@@ -13,9 +13,7 @@ export async function refuseFilledMember(
   const isFed = home.routes.some((route) => route.target === other.node);
   if (isFed || !options.copy || options.merge === true) return;
   const { table } = other.description;
-  const session = await app.session(other.node);
-  const { rows } = await session.query(`select exists (select from ${tableIdent(table)}) as filled`);
-  if (rows[0]?.['filled'] !== 't') return;
+  if (!(await holdsRows(app, other.node, table))) return;
   throw new PgrepError(
     'route',
     `Table ${showTable(table)} of node ${other.node} already holds rows, and so may ${showTable(options.table)} of ${home.node}.`,
