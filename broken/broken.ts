@@ -24,10 +24,7 @@ async function main(): Promise<number> {
   }
   setPriority(niceness);
   const stopping = new AbortController();
-  process.once('SIGINT', () => {
-    print(process.stderr, 'stopping after this run');
-    stopping.abort();
-  });
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopping.abort());
   const proofs: Proof[] = [];
   for (const [at, breakage] of options.chosen.entries()) {
     if (stopping.signal.aborted) break;
@@ -35,6 +32,7 @@ async function main(): Promise<number> {
     proofs.push({ breakage, runs: await runsOf(breakage, options, stopping.signal) });
   }
   print(process.stdout, options.json ? reportJson(proofs) : reportText(proofs));
+  if (stopping.signal.aborted) return errorCodes.no;
   return proofs.every(isProven) ? 0 : errorCodes.no;
 }
 
@@ -46,9 +44,10 @@ async function runsOf(breakage: Breakage, options: Options, stop: AbortSignal): 
   while (runs.length < (isControl ? options.controlRuns : options.runs) && !stop.aborted) {
     const place = runs.length;
     const topology = topologyOf(breakage, place);
-    const run = await runTorture(copy, { nodes, minutes, seed: seed + place, topology }, showProgress);
-    runs.push(run);
+    const run = await runTorture(copy, { nodes, minutes, seed: seed + place, topology }, showProgress, stop);
     showProgress('');
+    if (stop.aborted) break;
+    runs.push(run);
     print(process.stderr, `  ${showRun(run)}`);
     if (!isControl && finds(breakage, run)) break;
   }

@@ -24,11 +24,12 @@ export interface Run extends RunOptions {
   readonly failed: string | null;
 }
 
-/** Tortures the copy once, and waits for the verdict. `say` is told how far it is. */
+/** Tortures the copy once, and waits for the verdict. `say` is told how far it is. Once `signal` aborts, torture cleans up and gives none. */
 export async function runTorture(
   { program, scratch }: BrokenCopy,
   options: RunOptions,
   say: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<Run> {
   const { nodes, minutes, seed, topology } = options;
   const args = ['torture', '--json', '--nodes', `${nodes}`, '--minutes', `${minutes}`, '--seed', `${seed}`, '--topology', topology]; // prettier-ignore
@@ -37,6 +38,7 @@ export async function runTorture(
     env: { ...process.env, TMPDIR: scratch },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  signal.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
   let output = '';
   let last = '';
   child.stdout.on('data', (data: Buffer) => (output += data.toString()));

@@ -10,8 +10,8 @@ const unlocked = judge(' for update of t) l', ') l');
 
 /** Steps a to d: lock, judge, merge, look again. */
 export const judging: readonly Breakage[] = [
-  { name: 'a', step: 'a', broken: 'rows are not locked before they are judged', edits: [unlocked] },
-  { name: 'a+d', step: 'a', broken: 'rows are not locked, and step d is missing too', edits: [unlocked, raced] },
+  { name: 'a-lock', step: 'a', broken: 'rows are not locked before they are judged', edits: [unlocked] },
+  { name: 'a-lock-d', step: 'a', broken: 'rows are not locked, and step d is missing too', edits: [unlocked, raced] },
   {
     name: 'b-wins',
     step: 'b',

@@ -78,7 +78,7 @@ describe('breakages of the two-way algorithm', () => {
   test('--only takes steps and single breakages, and names what it does not know', () => {
     const names = (only: string): readonly string[] => parseOptions(['--only', only]).chosen.map(({ name }) => name);
     expect(names('c,f')).toEqual(['c', 'f']);
-    expect(names('a')).toEqual(['a', 'a+d']);
+    expect(names('a')).toEqual(['a-lock', 'a-lock-d']);
     expect(names('b-sidecar')).toEqual(['b-sidecar']);
     expect(() => parseOptions(['--only', 'x'])).toThrow('--only x: no step or breakage.');
     expect(() => parseOptions(['--runs', '0'])).toThrow('--runs 0: not a whole number from 1.');
