@@ -119,7 +119,7 @@ test('G2, G3: copies that kill -9 ended are finished by pgrep copy without a dae
   expect(await pair.value('remote', 'select count(*)::integer from public.audit')).toBe(30_000);
   expect(await arrived.es()).toBe(30_000);
   expect((await pair.pgrep('copy', 'public.t')).code).toBe(3);
-});
+}, 180_000);
 
 test('on a terminal a copy shows a bar with rows, rate and time left, and leaves the terminal to the result', async () => {
   await using pair = await pairWithIndex('terminal', 'terminal', 500);

@@ -59,4 +59,4 @@ test('with --json every command prints its result as one JSON value on standard 
     expect([command, stderr.replaceAll(/^public\.t -> .*\n/gm, '')]).toEqual([command, '']);
     expect([command, Object.keys(JSON.parse(stdout) as object).sort()]).toEqual([command, keys]);
   }
-});
+}, 180_000);
