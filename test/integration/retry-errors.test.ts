@@ -92,6 +92,38 @@ test('retry-errors prints what remains and why, and elsewhere how much', async (
   expect(stdout).toContain('2 records remain elsewhere: pgrep errors list');
 });
 
+test('of several sources the one with the oldest record comes first, in retry-errors and in errors list', async () => {
+  await using pair = await Pair.create('sources', { local: server, remote: server });
+  await pair.sql(
+    'local',
+    `create table public.t (id integer primary key, info text); create table public.back (${short})`,
+  );
+  await pair.sql(
+    'remote',
+    `create table public.t (${short}); create table public.back (id integer primary key, info text)`,
+  );
+  await pair.json('add-table', 'public.t', '--to', 'remote');
+  await pair.json('add-table', 'public.back', '--from', 'remote', '--to', 'local');
+  await using daemon = await pair.daemon();
+  for (const [node, table] of [
+    ['remote', 'back'],
+    ['local', 't'],
+  ] as const) {
+    await pair.sql(node, `insert into public.${table} values (1, 'too long')`);
+    await pair.arrive();
+  }
+  daemon.kill('SIGTERM');
+  await daemon.exit(5_000);
+  const records = (await pair.json('errors', 'list')) as Records;
+  expect(records.map(({ source, dst_server }) => [source, dst_server])).toEqual([
+    ['remote', 'local'],
+    ['local', 'remote'],
+  ]);
+  await pair.sql('local', 'alter table public.back drop constraint short');
+  expect(await retry(pair)).toMatchObject({ target: 'local', tried: 1, succeeded: 1, remainingTotal: 1 });
+  expect(await retry(pair)).toMatchObject({ target: 'remote', tried: 1, succeeded: 0, remainingTotal: 1 });
+}, 120_000);
+
 test('beside a running daemon retry-errors and errors discard free the key: its next change is replicated at once', async () => {
   const { pair, third } = await held('beside');
   await using here = pair;
