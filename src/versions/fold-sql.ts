@@ -82,7 +82,7 @@ function meetSql(table: VersionedTable, keys: Keys): string {
   const rowKey = table.key.map(({ column, name }) => `t.${ident(column)} = u.${name}`).join(' and ');
   const first = ident(table.key[0]?.column ?? '');
   return `  ), met as materialized (
-    select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known, rv.barrier,
+    select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known, rv.base, rv.barrier,
       case when t.${first} is distinct from null then greatest(case when rv.dead then rv.version end,
         case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
     from unfolded u cross join truncated f
@@ -101,14 +101,15 @@ function writeSql(table: VersionedTable, keys: Keys): string {
   return `  ), versions as materialized (
     select ${keys('j')}, j.fresh, j.live, j.inserted,
       case when j.fresh then ${nextVersionSql('self', 'greatest(j.grave, j.known, j.stamp[1])')} else j.stamp[1] end as version,
-      case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid
+      case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid,
+      case when j.known is not null then pgrep.merge_bases(j.base, array[j.known]) end as base
     from judged j where j.needed or j.fresh or ${heldSql(table, 'j')}
   ), written as (
-    insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier)
-    select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint
+    insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier, base)
+    select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, v.base
     from versions v
     on conflict (${names.join(', ')}) do update
-    set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier
+    set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier, base = excluded.base
     where excluded.version > rv.version
   ), queued_again as (
     insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})

@@ -36,6 +36,7 @@ ${columns},
   dead boolean not null,
   inserted boolean not null,
   barrier bigint not null,
+  base bigint[],
   constraint row_version_${tableId}_pk primary key (${table.key.map(({ name }) => name).join(', ')})
 )`,
     `insert into pgrep.versioned_table (table_id, folded, life) values (${tableId}, pg_catalog.pg_current_snapshot(), ${serverLife}) on conflict (table_id) do nothing`,

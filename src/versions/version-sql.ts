@@ -48,6 +48,24 @@ export function floorSql({ tableId }: VersionedTable): string {
   union all select ${stampSql} from pgrep.queue_${tableId} q where q.truncated and q.from_node is null and ${unfoldedCondition(tableId)}) f`;
 }
 
+/**
+ * SQL for the versions that a version was built on, of each node the highest. `version`: which one, of those that stand beside each other:
+ * `stamp`, the newest local change, built on what the sidecar has (`known` and its `base`), or `known` itself.
+ */
+export function baseSql({
+  version,
+  stamp,
+  known,
+  base,
+}: Readonly<Record<'version' | 'stamp' | 'known' | 'base', string>>): string {
+  return `case ${version} when ${known} then ${base} when ${stamp} then case when ${known} is not null then pgrep.merge_bases(${base}, array[${known}]) end end`;
+}
+
+/** SQL condition: a version is one that another was built on (`base`). */
+export function isBuiltOnSql(base: string, version: string): string {
+  return `exists (select from pg_catalog.unnest(${base}) b (version) where b.version & 255 = ${version} & 255 and b.version >= ${version})`;
+}
+
 /** SQL for this node's id. */
 export const selfSql = '(select n.node_id from pgrep.node n where n.is_self)';
 

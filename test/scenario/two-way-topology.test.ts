@@ -204,6 +204,33 @@ test('G6: a change that overtakes the one it follows, through a third node, is n
   expect(daemon.running).toBe(true);
 });
 
+test('G6: changes built on each other from node to node are no conflict, whichever arrives first', async () => {
+  await using mesh = await laid(mesh3, 'built');
+  const hop = async (from: string, to: string, query: string, found: string): Promise<void> => {
+    await using daemon = await replaying(mesh, '--from', from, '--to', to);
+    await waitFor(async () => JSON.stringify(await mesh.sql(to, query)) === found, { what: `the changes of ${from} at ${to}` }); // prettier-ignore
+    expect(daemon.running).toBe(true);
+  };
+  const rows = 'select id, info from public.t where id <= 3 order by id';
+  // Keys 1, 2 and 3 are updated at each node, or deleted at one of them. Links a to c and b to a bring nothing meanwhile.
+  await mesh.sql('a', "update public.t set info = 'a' where id <= 2; delete from public.t where id = 3");
+  await hop('a', 'b', rows, '[{"id":1,"info":"a"},{"id":2,"info":"a"}]');
+  await mesh.sql('b', "update public.t set info = info || ' b' where id = 1; delete from public.t where id = 2; insert into public.t values (3, 0, 'b')"); // prettier-ignore
+  await hop('b', 'c', rows, '[{"id":1,"info":"a b"},{"id":3,"info":"b"}]');
+  await mesh.sql('c', "update public.t set info = info || ' c' where id = 1; insert into public.t values (2, 0, 'c'); delete from public.t where id = 3"); // prettier-ignore
+  await hop('c', 'a', rows, '[{"id":1,"info":"a b c"},{"id":2,"info":"c"}]');
+  await using daemon = await replaying(mesh);
+  await sameEverywhere(mesh);
+  await untilIdle(mesh);
+  expect(await mesh.sql('b', rows)).toEqual([
+    { id: 1, info: 'a b c' },
+    { id: 2, info: 'c' },
+  ]);
+  await expectNoConflicts(mesh);
+  await untilForgotten(mesh);
+  expect(daemon.running).toBe(true);
+});
+
 test('G5: a TRUNCATE that a hub passes on deletes nothing newer that the hub has passed on before', async () => {
   await using mesh = await laid(star, 'passed_on');
   // Node z's TRUNCATE is on its way to the hub while the hub's rows, written later, reach the other nodes.

@@ -1,7 +1,7 @@
 import type { ConflictPolicy } from '../../../core/route.ts';
 import { ident, literal, tableIdent } from '../../../db/quote.ts';
 import { floorFunction } from '../../../versions/changed-sql.ts';
-import { nextVersionSql, selfSql, unfoldedSql } from '../../../versions/version-sql.ts';
+import { baseSql, isBuiltOnSql, nextVersionSql, selfSql, unfoldedSql } from '../../../versions/version-sql.ts';
 import { sidecarName } from '../../../versions/versioned-table.ts';
 import { differs, sameKey, stagedValue, stageName, stageType } from '../apply-sql.ts';
 import type { TargetColumn } from '../target-table.ts';
@@ -51,8 +51,8 @@ export function judgeSql(table: MeetingTable, small: boolean): string {
   const policy = table.route.twoWay?.policy ?? 'last-write-wins';
   return `with unfolded as materialized (${unfoldedSql(table.versioned)}),
 known as materialized (
-  select s.ctid as tid, s.live, s.version, s.xid, s.inserted, s.swept, f.self,
-    ${there(table)} as there, u.stamp, coalesce(u.inserted, rv.inserted, false) as was_inserted, rv.version as rv_version, rv.xid as rv_xid, f.stamp as floor,
+  select s.ctid as tid, s.live, s.version, s.xid, s.inserted, s.base, s.swept, f.self,
+    ${there(table)} as there, u.stamp, coalesce(u.inserted, rv.inserted, false) as was_inserted, rv.version as rv_version, rv.xid as rv_xid, rv.base as rv_base, f.stamp as floor,
     case when ${there(table)} and u.stamp is not null then greatest(case when rv.dead then rv.version end,
       case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
   from ${stageName(table)} s
@@ -70,7 +70,8 @@ known as materialized (
   from known k
 ), ranked as materialized (
   select m.*, m.version >= m.local_version as wins,
-    case m.local_version when m.stamp[1] then m.stamp[2] when m.rv_version then m.rv_xid when m.floor[1] then m.floor[2] else 0 end as local_xid
+    case m.local_version when m.stamp[1] then m.stamp[2] when m.rv_version then m.rv_xid when m.floor[1] then m.floor[2] else 0 end as local_xid,
+    ${baseSql({ version: 'm.local_version', stamp: 'm.stamp[1]', known: 'm.rv_version', base: 'm.rv_base' })} as local_base
   from met m
 ), judged as materialized (
   select r.*, c.local_row, c.remote_row, c.key, ${holdSql(policy)} as hold${mergeColumns(table, policy)}
@@ -109,14 +110,14 @@ function there(table: MeetingTable): string {
   return `t.${ident(keyColumns(table)[0]?.column.target ?? '')} is distinct from null`;
 }
 
-// The loser is what was here: concurrent unless the sender had seen it. Rows without versions meet only when both sides had rows before.
+// The loser is what was here: concurrent unless the winner was built on it or the sender had seen it. Rows without versions meet only when both sides had rows before.
 function lostHere(table: MeetingTable): string {
-  return `(r.local_version > 255 and not ${senderSaw(table, 'r')}) or (r.version < 256 and r.there)`;
+  return `(r.local_version > 255 and not ${isBuiltOnSql('r.base', 'r.local_version')} and not ${senderSaw(table, 'r')}) or (r.version < 256 and r.there)`;
 }
 
-// The loser is what arrived: concurrent unless the winner's node had seen it.
+// The loser is what arrived: concurrent unless the winner was built on it or its node had seen it.
 function lostThere(table: MeetingTable): string {
-  return `r.version < 256 or not ${winnerSaw(table, 'r')}`;
+  return `r.version < 256 or not (${isBuiltOnSql('r.local_base', 'r.version')} or ${winnerSaw(table, 'r')})`;
 }
 
 const kindSql = `case when j.swept or (not j.there and j.local_version = j.floor[1]) then 'truncate/write'
@@ -166,7 +167,8 @@ function mergedSql(table: MeetingTable, policy: ConflictPolicy): string {
     .map((column) => `${column.stage} = (j.made).${ident(column.target)}::${stageType(column)}`);
   return `, merged as (
   update ${stageName(table)} s set ${[...set, `version = ${nextVersionSql('j.self', 'greatest(j.local_version, j.version)')}`].join(', ')},
-    xid = pg_catalog.pg_current_xact_id()::text::bigint, merged = true, inserted = false
+    xid = pg_catalog.pg_current_xact_id()::text::bigint, merged = true, inserted = false,
+    base = pgrep.merge_bases(pgrep.merge_bases(j.local_base, j.base), array[j.local_version, j.version])
   from judged j where s.ctid = j.tid and j.merges
 )`;
 }

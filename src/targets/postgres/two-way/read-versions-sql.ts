@@ -1,14 +1,14 @@
 import { ident } from '../../../db/quote.ts';
 import { floorFunction } from '../../../versions/changed-sql.ts';
-import { selfSql } from '../../../versions/version-sql.ts';
+import { baseSql, selfSql } from '../../../versions/version-sql.ts';
 import { sidecarName, type VersionedTable } from '../../../versions/versioned-table.ts';
 
 /** Columns that a stage has beside the row's: `merged` and `swept` are set at the target. */
 export const versionStageDdl =
-  'version bigint, xid bigint, inserted boolean, merged boolean not null default false, swept boolean not null default false';
+  'version bigint, xid bigint, inserted boolean, base bigint[], merged boolean not null default false, swept boolean not null default false';
 
 /** Those of them that the source sends, in order. */
-export const versionStageColumns = ['version', 'xid', 'inserted'] as const;
+export const versionStageColumns = ['version', 'xid', 'inserted', 'base'] as const;
 
 /**
  * The source's side of versions, for a query over changed keys `c` and their rows `t`: the columns of `versionStageColumns`, the joins
@@ -26,7 +26,8 @@ export function readVersionsSql(
     case when rv.dead or rv.version is null or rv.version < pgrep_f.stamp[1] then pgrep_f.stamp[1] end)`;
   return {
     columns: `${version}, case ${version} when c.pgrep_stamp[1] then c.pgrep_stamp[2] when rv.version then rv.xid when pgrep_f.stamp[1] then pgrep_f.stamp[2] else 0 end,
-  c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false)`,
+  c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false),
+  ${baseSql({ version, stamp: 'c.pgrep_stamp[1]', known: 'rv.version', base: 'rv.base' })}`,
     joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select ${floorFunction(table.tableId)}() as stamp, ${selfSql} as self offset 0) pgrep_f`,
     where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${grave} > c.pgrep_stamp[1], false))`,
   };

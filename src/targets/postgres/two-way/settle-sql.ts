@@ -26,13 +26,13 @@ export function writeVersionsSql(table: MeetingTable): string {
   const { tableId, key } = table.versioned;
   const sidecar = sidecarName(tableId);
   const names = key.map(({ name }) => name).join(', ');
-  return `insert into ${sidecar} as rv (${names}, version, xid, dead, inserted, barrier)
-select ${stagedKeyValues(table).join(', ')}, s.version, s.xid, not s.live, s.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint
+  return `insert into ${sidecar} as rv (${names}, version, xid, dead, inserted, barrier, base)
+select ${stagedKeyValues(table).join(', ')}, s.version, s.xid, not s.live, s.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, s.base
 from ${stageName(table)} s
 where not s.swept and (not s.live or s.merged or (select pg_catalog.count(*) ${peersSql(tableId)}) > 1
   or exists (select from ${sidecar} rv where ${stagedKeyIs(table, 'rv')}))
 on conflict (${names}) do update
-set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier
+set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier, base = excluded.base
 where excluded.version >= rv.version`;
 }
 
