@@ -22,6 +22,7 @@ export interface ObservedTable extends TortureTable {
 export function observeSql(node: string, nodeId: number, observed: readonly ObservedTable[]): string {
   return [
     schemaSql,
+    lingerSql,
     tagSql(node),
     ...observed.flatMap((table) => [
       noteSql(table),
@@ -56,6 +57,20 @@ create table pgrep_torture.commit (
   -- version of what the transaction found; 0: none was known
   seen bigint not null
 )`;
+
+/**
+ * Now and then a batch dawdles between the judgement of its rows and their merge, as on a busy server: the statement that judges inserts
+ * into pgrep.conflict, if only nothing. Time for the application, and for other links, to come in between.
+ */
+const lingerSql = `create function pgrep_torture.linger() returns trigger language plpgsql as $$
+begin
+  if pg_catalog.random() < 0.2 then
+    perform pg_catalog.pg_sleep(pg_catalog.random() * 0.06);
+  end if;
+  return null;
+end $$;
+create trigger torture_linger before insert on pgrep.conflict for each statement execute function pgrep_torture.linger();
+alter table pgrep.conflict enable always trigger torture_linger`;
 
 function tagSql(node: string): string {
   return `create function pgrep_torture.give_tag() returns trigger language plpgsql as $$
