@@ -68,7 +68,7 @@ test('G8: every option at once: a table without primary key, of another node tha
     '101|k1': { num: 101, b: 'k1', note: 'moved' },
   });
   expect(daemon.running).toBe(true);
-});
+}, 120_000);
 
 test('other --columns and --map for a table that is there change its route and copy it anew; options not named stay', async () => {
   await using pair = await pairWithIndex('other_columns', 'other_columns');
@@ -93,7 +93,7 @@ test('other --columns and --map for a table that is there change its route and c
     'select id, note as info from public.t order by id',
   );
   expect(daemon.running).toBe(true);
-});
+}, 120_000);
 
 test('G2, G3: copies that kill -9 ended are finished by pgrep copy without a daemon, no row written twice', async () => {
   await using pair = await pairWithIndex('copy_killed', 'copy_killed', 500);
@@ -134,4 +134,4 @@ test('on a terminal a copy shows a bar with rows, rate and time left, and leaves
   // The cursor is shown again before the result stands below.
   expect(shown.lastIndexOf('\u001b[?25h')).toBeGreaterThan(shown.lastIndexOf('done'));
   expect(shown).toMatch(/public\.t +local +remote +public\.t +added +150,000\s*$/);
-});
+}, 120_000);
