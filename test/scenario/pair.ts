@@ -71,9 +71,10 @@ export class Pair implements AsyncDisposable {
     return JSON.parse(stdout);
   }
 
-  /** The first link of `status`. */
+  /** The first link of `status`, whatever its exit status says. */
   async link(): Promise<Record<string, unknown>> {
-    return ((await this.json('status')) as { links: Record<string, unknown>[] }).links[0] ?? {};
+    const { stdout } = await this.pgrep('status', '--json');
+    return (JSON.parse(stdout) as { links: Record<string, unknown>[] }).links[0] ?? {};
   }
 
   /** Opens the application on the pair's configuration, for tests that need no process of their own. */

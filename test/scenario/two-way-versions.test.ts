@@ -137,7 +137,7 @@ async function links(mesh: Mesh): Promise<readonly LinkStatus[]> {
   return (JSON.parse(stdout) as StatusResult).links;
 }
 
-test('G5: a change from too far ahead stops the link, says between which nodes, and goes on when clocks agree again', async () => {
+test('G5: a change from too far ahead stops the link, says between which nodes (status ends with 3), and goes on when clocks agree again', async () => {
   await using mesh = await meshOf('ahead', ['a', 'b']);
   const path = join(mesh.folder, 'pgrep.json');
   const config = JSON.parse(readFileSync(path, 'utf8')) as object;
@@ -148,6 +148,7 @@ test('G5: a change from too far ahead stops the link, says between which nodes, 
   await mesh.sql('a', "update public.t set info = 'passes' where id = 2");
   const stopped = await waitFor(async () => (await links(mesh)).find(({ state }) => state === 'stopped'), { what: 'a stopped link' }); // prettier-ignore
   expect(stopped).toMatchObject({ source: 'b', target: 'a', lastError: expect.stringMatching(/^Node b sent a change from the future of a: .*maxClockSkewMs/) as string }); // prettier-ignore
+  expect((await mesh.pgrep('status')).code).toBe(3);
   // The other way goes on meanwhile, and a has not let its clock be moved.
   await waitFor(async () => (await mesh.sql('b', "select from public.t where id = 2 and info = 'passes'")).length === 1, { what: 'the change of a at b' }); // prettier-ignore
   const moved =
