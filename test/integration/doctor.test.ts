@@ -10,9 +10,11 @@ import {
   openApp,
   runDoctor,
   Secret,
+  type App,
   type Finding,
   type LinkStatus,
 } from '../../src/index.ts';
+import type { Session } from '../../src/db/session.ts';
 import { runPgrep } from '../support/daemon.ts';
 import { freePort } from '../support/ports.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
@@ -266,6 +268,33 @@ describe('doctor', () => {
     }
   });
 });
+
+test('a node that is lost while doctor looks makes the verdict unreachable, as one that did not answer at all', async () => {
+  await using set = await open();
+  // The real one answers to the end: its connection is cut between the catalog and the first check.
+  const app: App = {
+    ...set.app,
+    config: set.app.config,
+    logger: set.app.logger,
+    ownSession: (node) => set.app.ownSession(node),
+    session: async (node) => (node === 'b' ? cutAtClock(await set.app.session(node)) : set.app.session(node)),
+  };
+  const { findings, verdict } = await runDoctor(app, {}, never);
+  expect(verdict).toBe('unreachable');
+  expect(findings).toContainEqual(expect.objectContaining({ level: 'error', check: 'clock', message: expect.stringMatching(/^Could not be checked: /) as string })); // prettier-ignore
+});
+
+function cutAtClock(session: Session): Session {
+  return new Proxy(session, {
+    get: (of, name) => {
+      if (name !== 'query') return Reflect.get(of, name, of) as unknown;
+      return async (text: string, values?: readonly unknown[]) => {
+        if (text.includes('clock_timestamp')) of.destroy();
+        return await of.query(text, values);
+      };
+    },
+  });
+}
 
 describe('clocks', () => {
   const home = { node: 'a', offsetMs: 1_000_000, errorMs: 0.1 };

@@ -40,14 +40,16 @@ export async function runDoctor(app: App, options: { node?: string }, signal: Ab
   if (options.node !== undefined) postgresNode(app.config, options.node);
   const { examination, troubles } = await examine(app);
   const findings: Finding[] = [...troublesOf(examination, troubles)];
-  for (const check of checks) {
-    signal.throwIfAborted();
-    findings.push(...(await runCheck(check, examination)));
-  }
-  const about = findings.filter(({ node }) => options.node === undefined || node === options.node);
   const codes = troubles
     .filter(({ level, node }) => level === 'error' && (options.node === undefined || node === options.node))
     .map(({ code }) => code);
+  for (const check of checks) {
+    signal.throwIfAborted();
+    const ran = await runCheck(check, examination);
+    findings.push(...ran.findings);
+    if (ran.failed !== null) codes.push(ran.failed);
+  }
+  const about = findings.filter(({ node }) => options.node === undefined || node === options.node);
   return { findings: about, verdict: verdictOf(about, codes) };
 }
 
@@ -69,17 +71,23 @@ function troublesOf({ nodes }: Examination, troubles: readonly NodeTrouble[]): r
   return [...found, ...good];
 }
 
-async function runCheck(check: Check, examination: Examination): Promise<readonly Finding[]> {
+/** What a check found; `failed`: why it could not look, null: it could. */
+interface CheckRun {
+  readonly findings: readonly Finding[];
+  readonly failed: ErrorCode | null;
+}
+
+async function runCheck(check: Check, examination: Examination): Promise<CheckRun> {
   const names = [...examination.nodes.keys()];
   try {
     const found = (await check.run(examination)).map((each) => asFinding(check.name, each));
     const fine = names.filter((node) => !found.some((each) => each.node === node));
-    return [...found, ...fine.map((node) => ok(check.name, node, check.fine))];
+    return { findings: [...found, ...fine.map((node) => ok(check.name, node, check.fine))], failed: null };
   } catch (error) {
     if (!(error instanceof PgrepError) || error.code === 'bug') throw error;
     // What one check cannot read is no reason to keep quiet about the others.
     const failed = { level: 'error', table: null, message: `Could not be checked: ${error.message}`, advice: error.hint ?? '' } as const; // prettier-ignore
-    return names.map((node) => asFinding(check.name, { ...failed, node }));
+    return { findings: names.map((node) => asFinding(check.name, { ...failed, node })), failed: error.code };
   }
 }
 
