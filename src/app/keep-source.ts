@@ -44,7 +44,7 @@ class Keeper {
   readonly #source: string;
   #copying = false;
   #retiredAt = monotonicMs();
-  #versionsKeptAt = 0;
+  #versionsKeptAt = -Infinity;
   #mendedAt = monotonicMs();
   #prunedAt = -Infinity;
   readonly #said = new Set<string>();
