@@ -89,8 +89,8 @@ export interface FoundConflict {
 }
 
 /**
- * One conflict. Throws `usage` when there is none, or when several nodes have one of that id and none was named; `unreachable` when a
- * node that may have it does not answer.
+ * One conflict. Throws `usage` when there is none, or when no node was named and several have one of that id, or may have: one has it, another
+ * does not answer. `unreachable` when nobody who answers has it and a node does not answer.
  */
 export async function findConflict(app: App, options: { id: string; node?: string }): Promise<FoundConflict> {
   if (!/^\d{1,18}$/.test(options.id)) throw notAnId(options.id);
