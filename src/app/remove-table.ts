@@ -1,7 +1,7 @@
 import { dropCaptureSql } from '../capture/capture-sql.ts';
 import { dropTablePositions, moveFence } from '../copy/table-position.ts';
 import { PgrepError } from '../core/error.ts';
-import { showTable, type Route } from '../core/route.ts';
+import { showTable, type Route, type TableName } from '../core/route.ts';
 import type { Session } from '../db/session.ts';
 import { dropVersionsSql } from '../versions/install-versions.ts';
 import { endCapture } from './end-capture.ts';
@@ -13,7 +13,8 @@ import { leftApart, readNodeTable, routesOfMesh, wayBack, type NodeTable } from 
 
 /**
  * Ends the replication of a table to some or all targets; of two-way routes both ways, and without `to` all that the table has at
- * all their nodes. Rows stay. With a table's last route at a node its triggers and its queue go.
+ * all their nodes. Rows stay. With a table's last route at a node its triggers and its queue go. A target of `to` that the table is not
+ * replicated to is refused while nothing is changed; where the table has no routes left the command is one that is repeated.
  */
 export async function removeTable(
   app: App,
@@ -23,10 +24,10 @@ export async function removeTable(
   const from = options.from ?? app.config.home;
   postgresNode(app.config, from);
   const home = await readNodeTable(app, from, options.table);
-  if (home === null) throw notReplicated(options, from, []);
+  if (home === null) throw notReplicated(options.table, from);
+  refuseOtherTargets(home, options.to ?? []);
   const nodes = await removals(app, home, options);
   const removed = nodes.flatMap((node) => node.removed);
-  if (removed.length === 0 && home.routes.length > 0) throw notReplicated(options, from, home.routes);
   const ending = nodes.filter((node) => node.removed.length === node.routes.length);
   const result = {
     removed,
@@ -101,14 +102,17 @@ function plannedSql({ node, tableId, routes, removed }: Removal): readonly Plann
   return texts.map((text) => ({ node, text }));
 }
 
-function notReplicated(options: RemoveTableOptions, from: string, all: readonly Route[]): PgrepError {
-  const table = showTable(options.table);
-  if (all.length === 0) {
-    return new PgrepError('route', `${table} of node ${from} is not replicated.`, {
-      hint: 'pgrep status shows what is; --from names another source.',
-    });
-  }
-  return new PgrepError('route', `${table} of node ${from} is not replicated to ${(options.to ?? []).join(', ')}.`, {
-    hint: `It is replicated to: ${all.map((route) => route.target).join(', ')}.`,
+function notReplicated(table: TableName, from: string): PgrepError {
+  return new PgrepError('route', `${showTable(table)} of node ${from} is not replicated.`, {
+    hint: 'pgrep status shows what is; --from names another source.',
+  });
+}
+
+function refuseOtherTargets({ node, table, routes }: NodeTable, to: readonly string[]): void {
+  const targets = routes.map((route) => route.target);
+  const others = to.filter((target) => !targets.includes(target));
+  if (others.length === 0 || targets.length === 0) return;
+  throw new PgrepError('route', `${showTable(table)} of node ${node} is not replicated to ${others.join(', ')}.`, {
+    hint: `It is replicated to: ${targets.join(', ')}.`,
   });
 }

@@ -285,6 +285,21 @@ describe('remove-table', () => {
     expect(await mesh.sql('c', 'select count(*)::integer as n from pgrep.versioned_table')).toEqual([{ n: 1 }]);
   });
 
+  test('refuses a target that the table does not have, and removes none; of a table without routes nothing is left to refuse', async () => {
+    await using mesh = await fresh('no_target');
+    await mesh.add({ to: ['b', 'c'] });
+    const before = await layout(mesh);
+    await expect(remove(mesh, { to: ['b', 'typo'] })).rejects.toMatchObject({
+      code: 'route',
+      message: 'public.t of node a is not replicated to typo.',
+      hint: 'It is replicated to: b, c.',
+    });
+    expect(await layout(mesh)).toEqual(before);
+    // As a command leaves it that was interrupted before it ended capture.
+    await mesh.sql('a', 'delete from pgrep.route');
+    expect(await remove(mesh, { to: ['b', 'c'] })).toMatchObject({ removed: [], captureDroppedAt: ['a'] });
+  });
+
   test('keeps a one-way route beside two-way ones, without versions', async () => {
     await using mesh = await fresh('beside');
     await mesh.add({ to: ['b'] });
