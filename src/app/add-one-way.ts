@@ -48,7 +48,8 @@ export async function addOneWay(
     planned.push(await planTargetRoute(app, input, signal));
   }
   for (const each of planned) await refuseFilledTarget(app, each, options);
-  if (options.dryRun) return dryRun({ init: missing.sql, capture: capture.sql, planned, from, description });
+  if (options.dryRun)
+    return dryRun({ init: missing.sql, capture: capture.sql, planned, from, description, sweep: options.replace });
   const { initialised } = await initMissing(app, nodes, false);
   for (const each of planned) await prepareIndex(app, each, signal);
   const routes = await carryOut({ app, session, from, options, planned }, progress, signal);
@@ -137,11 +138,12 @@ function dryRun(plan: {
   planned: readonly PlannedRoute[];
   from: string;
   description: TableDescription;
+  sweep: boolean;
 }): AddTableResult {
   const sql = [
     ...plan.init,
     ...plan.capture.map((text) => ({ node: plan.from, text })),
-    ...plan.planned.flatMap((planned) => showPlannedTarget(planned, plan.from, plan.description)),
+    ...plan.planned.flatMap((planned) => showPlannedTarget(planned, plan)),
   ];
   return { routes: [], initialised: [], sequences: [], sql, warnings: warningsFor(plan.description) };
 }

@@ -1,13 +1,13 @@
 import { PgrepError } from '../core/error.ts';
 import { showTable, type Route, type TableName, type TwoWay } from '../core/route.ts';
-import { literal, tableIdent } from '../db/quote.ts';
+import { tableIdent } from '../db/quote.ts';
 import { loadRoutes } from '../db/route-store.ts';
 import { findTable, type ColumnDescription, type TableDescription } from '../db/table-description.ts';
 import { indexBodyFor } from '../targets/elasticsearch/index-setup.ts';
 import { configuredNode, type App } from './open.ts';
 import { planColumns } from './plan-route.ts';
 import type { AddTableOptions, PlannedSql } from './results.ts';
-import { twoWayOptions, type StoredRoute } from './route-changes.ts';
+import { changeRouteSql, insertRouteSql, type StoredRoute } from './route-changes.ts';
 
 /** A route to one target, checked but not stored. */
 export interface PlannedRoute {
@@ -141,23 +141,17 @@ function otherTarget({ description, to }: TargetPlanInput, existing: Route, want
   );
 }
 
-/** What a dry run shows of a route: the row that is stored, and the index that would be made. */
+/** What a dry run shows of a route: the row that is stored (`sweep`: as `insertRoute` is told), and the index that would be made. */
 export function showPlannedTarget(
   planned: PlannedRoute,
-  from: string,
-  description: TableDescription,
+  { from, description, sweep }: { from: string; description: TableDescription; sweep: boolean },
 ): readonly PlannedSql[] {
   const { stored, existing } = planned;
-  const columns = literal(JSON.stringify(stored.columns));
-  const filter = stored.filter === null ? 'null' : literal(stored.filter);
-  const [optionsName, optionsValue] =
-    stored.twoWay === null ? ['', ''] : [', options', `, ${literal(twoWayOptions(stored.twoWay))}`];
   const text =
     existing === null
-      ? `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state${optionsName})
-values (${stored.tableId}, ${literal(stored.target)}, ${literal(stored.targetKind)}, ${literal(stored.targetSchema)}, ${literal(stored.targetName)}, ${columns}, ${filter}, 'copying'${optionsValue})`
+      ? insertRouteSql(stored, sweep)
       : planned.differs
-        ? `update pgrep.route set columns = ${columns}, filter = ${filter}, state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = ${existing.id}`
+        ? changeRouteSql(existing.id, stored)
         : '-- the route is there already and stays as it is';
   if (stored.targetKind === 'postgres') return [{ node: from, text }];
   const route = { sourceTable: description.table, targetTable: { schema: '', name: stored.targetName }, key: [], columns: stored.columns.map((column) => ({ ...column, type: '', typeOid: '0' })) }; // prettier-ignore

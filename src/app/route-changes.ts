@@ -23,14 +23,18 @@ export interface StoredRoute {
 
 /** What `pgrep.route.options` says of a two-way route, as JSON; `{}` for a one-way route. */
 export function twoWayOptions(twoWay: TwoWay | null): string {
-  if (twoWay === null) return '{}';
+  return JSON.stringify(optionsOf(twoWay));
+}
+
+function optionsOf(twoWay: TwoWay | null): object {
+  if (twoWay === null) return {};
   const { policy, function: name, forward } = twoWay;
-  return JSON.stringify({
+  return {
     twoWay: true,
     policy,
     ...(name === null ? {} : { function: name }),
     ...(forward ? { forward } : {}),
-  });
+  };
 }
 
 /** Makes a route two-way, or gives it another policy. Its rows need not be copied again. */
@@ -45,29 +49,34 @@ export function changeTwoWaySql(routeId: string, twoWay: TwoWay): string {
 
 /** Adds a route in state `copying`. */
 export async function insertRoute(session: Session, route: StoredRoute, sweep: boolean): Promise<void> {
-  await session.query(
-    `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state, sweep, options)
-     values ($1, $2, $3, $4, $5, $6::jsonb, $7, 'copying', $8, '{"copyAnew": true}' || $9::jsonb)`,
-    [
-      route.tableId,
-      route.target,
-      route.targetKind,
-      route.targetSchema,
-      route.targetName,
-      JSON.stringify(route.columns),
-      route.filter,
-      sweep,
-      twoWayOptions(route.twoWay),
-    ],
-  );
+  await session.query(insertRouteSql(route, sweep));
+}
+
+/** The statement of `insertRoute`. */
+export function insertRouteSql(route: StoredRoute, sweep: boolean): string {
+  const { tableId, target, targetKind, targetSchema, targetName } = route;
+  const options = JSON.stringify({ copyAnew: true, ...optionsOf(route.twoWay) });
+  const names = [target, targetKind, targetSchema, targetName].map(literal).join(', ');
+  return `insert into pgrep.route (table_id, target, target_kind, target_nsp, target_table, columns, filter, state, sweep, options)
+values (${tableId}, ${names}, ${columnsSql(route)}, ${filterSql(route)}, 'copying', ${sweep}, ${literal(options)})`;
 }
 
 /** Changes columns and filter of a route; its rows have to be copied again, and what it no longer holds deleted. */
 export async function changeRoute(session: Session, routeId: string, route: StoredRoute): Promise<void> {
-  await session.query(
-    `update pgrep.route set columns = $2::jsonb, filter = $3, state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = $1`,
-    [routeId, JSON.stringify(route.columns), route.filter],
-  );
+  await session.query(changeRouteSql(routeId, route));
+}
+
+/** The statement of `changeRoute`. */
+export function changeRouteSql(routeId: string, route: StoredRoute): string {
+  return `update pgrep.route set columns = ${columnsSql(route)}, filter = ${filterSql(route)}, state = 'copying', sweep = true, joined = false, options = options || '{"copyAnew": true}' where route_id = ${routeId}`;
+}
+
+function columnsSql({ columns }: StoredRoute): string {
+  return literal(JSON.stringify(columns));
+}
+
+function filterSql({ filter }: StoredRoute): string {
+  return filter === null ? 'null' : literal(filter);
 }
 
 /**

@@ -25,7 +25,7 @@ export function showMesh(plan: MeshPlan): readonly PlannedSql[] {
         twoWayOptions(existing.twoWay) !== twoWayOptions(stored.twoWay)
       )
         add([changeTwoWaySql(existing.id, stored.twoWay)]);
-      else sql.push(...showPlannedTarget(planned, from.node, from.description));
+      else sql.push(...showPlannedTarget(planned, { from: from.node, description: from.description, sweep: false }));
     }
     if (member === plan.home) add(plan.alsoForward.map(({ id, twoWay }) => changeTwoWaySql(id, { ...twoWay, forward: true }))); // prettier-ignore
   }
