@@ -22,6 +22,9 @@ export async function addTable(
   const twoWay = await twoWayTargets(app, from, options);
   const oneWay = options.to.filter((node) => !twoWay.includes(node));
   if (oneWay.length > 0) refuseTwoWayOptions(options);
+  // Two-way routes are planned before they are begun; what is wrong with the others is to be found before that, too.
+  const mixed = twoWay.length > 0 && oneWay.length > 0;
+  if (mixed) await addOneWay(app, { ...options, from, to: oneWay, dryRun: true }, progress, signal);
   const results: AddTableResult[] = [];
   if (twoWay.length > 0) results.push(await addTwoWay(app, { ...options, from, to: twoWay }, progress, signal));
   if (oneWay.length > 0) results.push(await addOneWay(app, { ...options, from, to: oneWay }, progress, signal));
