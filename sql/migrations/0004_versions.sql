@@ -9,6 +9,8 @@ create table pgrep.versioned_table (
   -- the newest TRUNCATE: whatever is not newer is gone; with the transaction at the node that issued it
   floor_version bigint not null default 0,
   floor_xid bigint not null default 0,
+  -- what was there when versions were last pruned
+  looked pg_snapshot,
   -- in which life of the server `folded` was written: a crash gives ids of transactions out again
   life text not null default '',
   constraint versioned_table_pk primary key (table_id),

@@ -2,6 +2,7 @@ import { ident, tableIdent } from '../db/quote.ts';
 import { copyingSql } from './seen.ts';
 import { sidecarName, type VersionedTable } from './versioned-table.ts';
 import {
+  builtOnSql,
   countsSql,
   heldSql,
   nextVersionSql,
@@ -20,7 +21,7 @@ export function foldFunction(tableId: string): string {
 /**
  * DDL of the function that folds a table's queue into its sidecar: the newest local version of each key, except what every
  * peer has seen already and sends nothing older than. It waits for another fold of the table, takes no lock on the table itself, and does
- * nothing while fewer than `least_keys` keys are waiting.
+ * nothing while fewer than `least_keys` keys are waiting; if that is more than one, only keys count that all peers have seen, which cost little. `up_to`: only what this has seen.
  *
  * Two kinds of keys get a fresh version and are queued again (step f):
  * - a live row below a newer tombstone or truncate floor was inserted while the delete arrived;
@@ -34,13 +35,17 @@ export function foldFunctionSql(table: VersionedTable): string {
   const names = table.key.map(({ name }) => name);
   const keys = (alias: string): string => names.map((name) => `${alias}.${name}`).join(', ');
   const waiting = table.packed ? 'coalesce(pg_catalog.cardinality(q.k1), 1)' : '1';
-  return `create or replace function ${foldFunction(tableId)}(least_keys integer) returns bigint language plpgsql as $pgrep$
+  return `create or replace function ${foldFunction(tableId)}(least_keys integer, up_to pg_snapshot default null) returns bigint language plpgsql as $pgrep$
 declare
   self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
+  -- Null: a peer is not known to have seen anything.
+  seen_by_all constant pg_snapshot[] := (select case when pg_catalog.bool_and(s.snapshot is not null) and not ${copyingSql(tableId)} then pg_catalog.array_agg(s.snapshot) end
+    ${peersOf(tableId)});
   waiting constant bigint := (select pg_catalog.sum(w.n) from (
-    select ${waiting} as n from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)} limit least_keys) w);
+    select ${waiting} as n from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)}
+      and (least_keys = 1 or (seen_by_all is not null and not exists (select from pg_catalog.unnest(seen_by_all) s (snapshot)
+        where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot)))) limit least_keys) w);
   before pg_snapshot;
-  seen_by_all pg_snapshot[];
   highest bigint;
   folded_keys bigint;
 begin
@@ -48,23 +53,21 @@ begin
     return 0;
   end if;
   select v.folded into before from pgrep.versioned_table v where v.table_id = ${tableId} for update;
-  -- Null: a peer is not known to have seen anything.
-  select case when pg_catalog.bool_and(s.snapshot is not null) and not ${copyingSql(tableId)} then pg_catalog.array_agg(s.snapshot) end into seen_by_all
-  ${peersOf(tableId)};
   with unfolded as materialized (
     select ${keys('k')}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted,
       pg_catalog.bool_or(seen_by_all is null or exists (select from pg_catalog.unnest(seen_by_all) s (snapshot)
         where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))) as needed
     from ${queueWithKeys(table)}
     where (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
-      and not q.truncated and q.from_node is null
+      and (up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to)) and not q.truncated and q.from_node is null
     group by ${keys('k')}
   ), truncated as (
     select pg_catalog.max(f.stamp) as stamp from (
       select array[v.floor_version, v.floor_xid] as stamp from pgrep.versioned_table v where v.table_id = ${tableId}
       union all select ${stampSql} from pgrep.queue_${tableId} q
       where q.truncated and q.from_node is null
-        and (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))) f
+        and (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
+        and (up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))) f
 ${meetSql(table, keys)}${writeSql(table, keys)}  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
   from truncated f left join unfolded u on true;
   -- What is written from here on is newer than all that was folded, also when the server's clock was set back.
@@ -102,7 +105,7 @@ function writeSql(table: VersionedTable, keys: Keys): string {
     select ${keys('j')}, j.fresh, j.live, j.inserted,
       case when j.fresh then ${nextVersionSql('self', 'greatest(j.grave, j.known, j.stamp[1])')} else j.stamp[1] end as version,
       case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid,
-      case when j.known is not null then pgrep.merge_bases(j.base, array[j.known]) end as base
+      ${builtOnSql({ known: 'j.known', base: 'j.base', self: 'self' })} as base
     from judged j where j.needed or j.fresh or ${heldSql(table, 'j')}
   ), written as (
     insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier, base)
@@ -115,7 +118,7 @@ function writeSql(table: VersionedTable, keys: Keys): string {
     insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
     select 0, self, ${names.map((name) => (table.packed ? `array[v.${name}]` : `v.${name}`)).join(', ')} from versions v where v.fresh
   ), reached as (
-    update pgrep.versioned_table v set folded = pg_catalog.pg_current_snapshot(), floor_version = f.stamp[1], floor_xid = f.stamp[2]
+    update pgrep.versioned_table v set folded = coalesce(up_to, pg_catalog.pg_current_snapshot()), floor_version = f.stamp[1], floor_xid = f.stamp[2]
     from truncated f where v.table_id = ${tableId}
   )
 `;

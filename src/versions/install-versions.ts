@@ -55,7 +55,7 @@ export async function dropVersions(db: VersionsDatabase, tableId: string): Promi
 
 /** The statements of `dropVersions`. */
 export function dropVersionsSql(tableId: string): readonly string[] {
-  const functions = [`${foldFunction(tableId)}(integer)`, `${pruneFunction(tableId)}()`, `${changedFunction(tableId)}(pg_snapshot, xid8, smallint)`, `${floorFunction(tableId)}()`]; // prettier-ignore
+  const functions = [`${foldFunction(tableId)}(integer, pg_snapshot)`, `${pruneFunction(tableId)}()`, `${changedFunction(tableId)}(pg_snapshot, xid8, smallint)`, `${floorFunction(tableId)}()`]; // prettier-ignore
   return [
     `drop function if exists ${functions.join(', ')}`,
     `drop table if exists ${sidecarName(tableId)}`,
@@ -78,7 +78,7 @@ export async function describeVersioned(db: VersionsDatabase, tableId: string): 
 
 function functions(table: VersionedTable): readonly { readonly name: string; readonly sql: string }[] {
   return [
-    { name: `${foldFunction(table.tableId)}(integer)`, sql: foldFunctionSql(table) },
+    { name: `${foldFunction(table.tableId)}(integer, pg_snapshot)`, sql: foldFunctionSql(table) },
     { name: `${pruneFunction(table.tableId)}()`, sql: pruneFunctionSql(table) },
     { name: `${changedFunction(table.tableId)}(pg_snapshot, xid8, smallint)`, sql: changedFunctionSql(table) },
     { name: `${floorFunction(table.tableId)}()`, sql: floorFunctionSql(table) },

@@ -9,7 +9,7 @@ export function pruneFunction(tableId: string): string {
 }
 
 /**
- * DDL of the function that folds what waits and forgets versions and tombstones that are causally stable: every peer other
+ * DDL of the function that folds what has waited since it was last called and forgets versions and tombstones that are causally stable: every peer other
  * than the version's origin has seen it and has sent a batch since, so nothing older can arrive any more. A tombstone also
  * stays while a transaction may be open that began before it was written (step f). Nothing goes while the table is being copied, to
  * here or to a peer: rows of a copy may be of an older snapshot, and what the peer says that it has seen may not have come yet; a held key keeps its version until it gets through.
@@ -32,7 +32,10 @@ declare
         and pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))));
   removed bigint;
 begin
-  perform ${foldFunction(tableId)}(1);
+  -- What is new may be seen by all in a moment, and then needs no entry: only what was there at the last time is folded.
+  perform ${foldFunction(tableId)}(1, v.looked) from pgrep.versioned_table v
+  where v.table_id = ${tableId} and (v.looked is null or pg_catalog.pg_snapshot_xmax(v.looked) > pg_catalog.pg_snapshot_xmax(v.folded));
+  update pgrep.versioned_table v set looked = pg_catalog.pg_current_snapshot() where v.table_id = ${tableId} and v.looked::text is distinct from pg_catalog.pg_current_snapshot()::text;
   if not exists (select from ${sidecarName(tableId)}) then
     return 0;
   end if;

@@ -49,16 +49,19 @@ export function floorSql({ tableId }: VersionedTable): string {
 }
 
 /**
- * SQL for the versions that a version was built on, of each node the highest. `version`: which one, of those that stand beside each other:
- * `stamp`, the newest local change, built on what the sidecar has (`known` and its `base`), or `known` itself.
+ * SQL for what a version was built on: versions of other nodes, of each the highest. `version`: which one, of those that stand beside
+ * each other, `stamp`, the newest local change, or `known`, that of the sidecar with its `base`, from which that change went on.
  */
-export function baseSql({
-  version,
-  stamp,
-  known,
-  base,
-}: Readonly<Record<'version' | 'stamp' | 'known' | 'base', string>>): string {
-  return `case ${version} when ${known} then ${base} when ${stamp} then case when ${known} is not null then pgrep.merge_bases(${base}, array[${known}]) end end`;
+export function baseSql(
+  version: string,
+  { stamp, known, base, self }: Readonly<Record<'stamp' | 'known' | 'base' | 'self', string>>,
+): string {
+  return `case ${version} when ${known} then ${base} when ${stamp} then ${builtOnSql({ known, base, self })} end`;
+}
+
+/** SQL for what a change of this node (`self`) is built on that went on from `known`. Calls a function only where several nodes have written. */
+export function builtOnSql({ known, base, self }: Readonly<Record<'known' | 'base' | 'self', string>>): string {
+  return `case when ${known} is null or ${known} & 255 = ${self} then ${base} when ${base} is null then array[${known}] else pgrep.merge_bases(${base}, array[${known}]) end`;
 }
 
 /** SQL condition: a version is one that another was built on (`base`). */

@@ -86,15 +86,21 @@ describe('G5, G6: two nodes changed apart', () => {
 
   test('a TRUNCATE and a later write apart: the write stands, what the TRUNCATE took is gone everywhere', async () => {
     await using of = await mesh('truncated');
-    await apart(of, {
-      a: 'truncate public.t',
-      b: "update public.t set info = 'b' where id = 1; insert into public.t (id, info) values (11, 'b')",
-    });
-    expect(await of.sql('a', 'select id, info from public.t order by id')).toEqual([
+    await of.sql('a', 'truncate public.t');
+    await of.sql('b', "update public.t set info = 'b' where id = 1; insert into public.t (id, info) values (11, 'b')");
+    {
+      await using toA = of.spawn('run', '--from', 'b', '--to', 'a');
+      await waitFor(async () => (await of.sql('a', 'select from public.t')).length === 2, {
+        what: 'the rows of b at a',
+      });
+      expect(toA.running).toBe(true);
+    }
+    await apart(of, {});
+    expect(await of.sql('b', 'select id, info from public.t order by id')).toEqual([
       { id: 1, info: 'b' },
       { id: 11, info: 'b' },
     ]);
-    // Both nodes find it, whichever of the two was there first; a row that was inserted has lost nothing to the TRUNCATE.
+    // Both nodes find it; a row that was inserted has lost nothing to the TRUNCATE.
     const found = 'select key[1] as id, kind, verdict from pgrep.conflict';
     expect(await of.everywhere(found)).toEqual({
       a: [{ id: '1', kind: 'truncate/write', verdict: 'remote' }],

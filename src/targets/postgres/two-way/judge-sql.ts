@@ -71,7 +71,7 @@ known as materialized (
 ), ranked as materialized (
   select m.*, m.version >= m.local_version as wins,
     case m.local_version when m.stamp[1] then m.stamp[2] when m.rv_version then m.rv_xid when m.floor[1] then m.floor[2] else 0 end as local_xid,
-    ${baseSql({ version: 'm.local_version', stamp: 'm.stamp[1]', known: 'm.rv_version', base: 'm.rv_base' })} as local_base
+    ${baseSql('m.local_version', { stamp: 'm.stamp[1]', known: 'm.rv_version', base: 'm.rv_base', self: 'm.self' })} as local_base
   from met m
 ), judged as materialized (
   select r.*, c.local_row, c.remote_row, c.key, ${holdSql(policy)} as hold${mergeColumns(table, policy)}

@@ -27,7 +27,7 @@ export function readVersionsSql(
   return {
     columns: `${version}, case ${version} when c.pgrep_stamp[1] then c.pgrep_stamp[2] when rv.version then rv.xid when pgrep_f.stamp[1] then pgrep_f.stamp[2] else 0 end,
   c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false),
-  ${baseSql({ version, stamp: 'c.pgrep_stamp[1]', known: 'rv.version', base: 'rv.base' })}`,
+  ${baseSql(version, { stamp: 'c.pgrep_stamp[1]', known: 'rv.version', base: 'rv.base', self: 'pgrep_f.self' })}`,
     joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select ${floorFunction(table.tableId)}() as stamp, ${selfSql} as self offset 0) pgrep_f`,
     where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${grave} > c.pgrep_stamp[1], false))`,
   };

@@ -115,7 +115,7 @@ export class TwoWayBatch {
   ): Promise<number> {
     const { connection, prepared } = this.#parts;
     const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
-    const judge = [...begin, ...this.#preludes(), ...run(this.#lockStatements()), ...(small ? joins('on') : byCost), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
+    const judge = [...begin, ...this.#preludes(), ...(small ? [] : byCost), ...run(this.#lockStatements()), ...(small ? joins('on') : []), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
     const rest = [...run([...merges, ...settle]), ...rememberSeenSql(this.#parts.exchange), ...empty, 'commit'];
     if (!this.#mayHold()) {
       await connection.script([...judge, ...rest].join(';\n'));
