@@ -4,6 +4,7 @@ import { sidecarName, type VersionedTable } from './versioned-table.ts';
 import {
   builtOnSql,
   countsSql,
+  graveSql,
   heldSql,
   nextVersionSql,
   peersSql,
@@ -86,8 +87,7 @@ function meetSql(table: VersionedTable, keys: Keys): string {
   const first = ident(table.key[0]?.column ?? '');
   return `  ), met as materialized (
     select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known, rv.base, rv.barrier,
-      case when t.${first} is distinct from null then greatest(case when rv.dead then rv.version end,
-        case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
+      case when t.${first} is distinct from null then ${graveSql('f.stamp[1]')} end as grave
     from unfolded u cross join truncated f
     left join ${tableIdent(table.table)} t on ${rowKey}
     left join ${sidecarName(tableId)} rv on ${sameKeySql(table, 'rv', 'u')}

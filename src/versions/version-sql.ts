@@ -64,6 +64,14 @@ export function builtOnSql({ known, base, self }: Readonly<Record<'known' | 'bas
   return `case when ${known} is null or ${known} & 255 = ${self} then ${base} when ${base} is null then array[${known}] else pgrep.merge_bases(${base}, array[${known}]) end`;
 }
 
+/**
+ * SQL for the version below which a live row was inserted while its delete arrived (step f): that of a tombstone in its sidecar entry (`rv`), or
+ * the truncate floor (`floor`: SQL of its version), unless the entry is of a live row and newer. Null: neither.
+ */
+export function graveSql(floor: string): string {
+  return `greatest(case when rv.dead then rv.version end, case when rv.dead or rv.version is null or rv.version < ${floor} then ${floor} end)`;
+}
+
 /** SQL condition: a version is one that another was built on (`base`). */
 export function isBuiltOnSql(base: string, version: string): string {
   return `exists (select from pg_catalog.unnest(${base}) b (version) where b.version & 255 = ${version} & 255 and b.version >= ${version})`;

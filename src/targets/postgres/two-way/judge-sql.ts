@@ -1,7 +1,14 @@
 import type { ConflictPolicy } from '../../../core/route.ts';
 import { ident, literal, tableIdent } from '../../../db/quote.ts';
 import { floorFunction } from '../../../versions/changed-sql.ts';
-import { baseSql, isBuiltOnSql, nextVersionSql, selfSql, unfoldedSql } from '../../../versions/version-sql.ts';
+import {
+  baseSql,
+  graveSql,
+  isBuiltOnSql,
+  nextVersionSql,
+  selfSql,
+  unfoldedSql,
+} from '../../../versions/version-sql.ts';
 import { sidecarName } from '../../../versions/versioned-table.ts';
 import { differs, sameKey, stagedValue, stageName, stageType } from '../apply-sql.ts';
 import type { TargetColumn } from '../target-table.ts';
@@ -53,8 +60,7 @@ export function judgeSql(table: MeetingTable, small: boolean): string {
 known as materialized (
   select s.ctid as tid, s.live, s.version, s.xid, s.inserted, s.base, s.swept, f.self,
     ${there(table)} as there, u.stamp, coalesce(u.inserted, rv.inserted, false) as was_inserted, rv.version as rv_version, rv.xid as rv_xid, rv.base as rv_base, f.stamp as floor,
-    case when ${there(table)} and u.stamp is not null then greatest(case when rv.dead then rv.version end,
-      case when rv.dead or rv.version is null or rv.version < f.stamp[1] then f.stamp[1] end) end as grave
+    case when ${there(table)} and u.stamp is not null then ${graveSql('f.stamp[1]')} end as grave
   from ${stageName(table)} s
   cross join (select l.*, not ${senderSaw(table, 'l')} as unseen from (
     select f.stamp, f.stamp[1] as local_version, f.stamp[2] as local_xid, ${selfSql} as self from (select ${floorFunction(table.versioned.tableId)}() as stamp offset 0) f) l offset 0) f

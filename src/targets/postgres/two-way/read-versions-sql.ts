@@ -1,6 +1,6 @@
 import { ident } from '../../../db/quote.ts';
 import { floorFunction } from '../../../versions/changed-sql.ts';
-import { baseSql, selfSql } from '../../../versions/version-sql.ts';
+import { baseSql, graveSql, selfSql } from '../../../versions/version-sql.ts';
 import { sidecarName, type VersionedTable } from '../../../versions/versioned-table.ts';
 
 /** Columns that a stage has beside the row's: `merged` and `swept` are set at the target. */
@@ -22,13 +22,11 @@ export function readVersionsSql(
 ): { readonly columns: string; readonly joins: string; readonly where: string } {
   const on = table.key.map(({ column, name }) => `rv.${name} = c.${ident(column)}`).join(' and ');
   const version = `greatest(c.pgrep_stamp[1], rv.version, pgrep_f.stamp[1], case when ${live} then pgrep_f.self end)`;
-  const grave = `greatest(case when rv.dead then rv.version end,
-    case when rv.dead or rv.version is null or rv.version < pgrep_f.stamp[1] then pgrep_f.stamp[1] end)`;
   return {
     columns: `${version}, case ${version} when c.pgrep_stamp[1] then c.pgrep_stamp[2] when rv.version then rv.xid when pgrep_f.stamp[1] then pgrep_f.stamp[2] else 0 end,
   c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false),
   ${baseSql(version, { stamp: 'c.pgrep_stamp[1]', known: 'rv.version', base: 'rv.base', self: 'pgrep_f.self' })}`,
     joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select ${floorFunction(table.tableId)}() as stamp, ${selfSql} as self offset 0) pgrep_f`,
-    where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${grave} > c.pgrep_stamp[1], false))`,
+    where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${graveSql('pgrep_f.stamp[1]')} > c.pgrep_stamp[1], false))`,
   };
 }
