@@ -26,8 +26,10 @@ export interface TortureResult {
   /** Transactions of writers that failed, by SQLSTATE; '': the connection was lost. */
   readonly refused: Readonly<Record<string, number>>;
   readonly operations: Readonly<Record<string, number>>;
-  /** Faults that happened, by kind. */
+  /** Faults that happened, by kind; one whose node was not there at its time is none. */
   readonly faults: Readonly<Record<string, number>>;
+  /** Faults that could not be inflicted or ended, by kind. */
+  readonly faultsFailed: Readonly<Record<string, number>>;
   readonly keys: number;
   readonly versions: number;
   readonly conflicts: number;
@@ -69,6 +71,7 @@ class Run {
   readonly #say: Say;
   readonly #schedule: Schedule;
   readonly #happened: Fault[] = [];
+  readonly #failed: Fault[] = [];
   /** The join that is under way or has ended. */
   #joined: Promise<void> = Promise.resolve();
 
@@ -116,7 +119,6 @@ class Run {
       await pause(Math.max(0, left(fault.atMs)), signal);
       if (signal.aborted) break;
       this.#say(`${(fault.atMs / 1000).toFixed(1)} s: ${showFault(fault)}`);
-      this.#happened.push(fault);
       ending.push(this.#happen(fault, parts, signal).catch((error: unknown) => void failures.push(error)));
     }
     await pause(Math.max(0, left(this.#options.seconds * 1000)), signal);
@@ -130,19 +132,24 @@ class Run {
       case 'join':
         this.#joined = this.#join(fault.node, { replayers, writers, hub }, signal);
         await this.#joined;
-        return;
+        break;
       case 'forget':
         // Who joins must know whom to join.
         await this.#joined;
         await loseNode({ cluster, replayers, writers, name: fault.node, say: this.#say }, signal);
         this.#say(`${fault.node} is forgotten`);
-        return;
+        break;
       default:
-        // A server that a session meets while it is down fails that fault, no more.
-        await inflict(fault, { cluster, replayers }, signal).catch((error: unknown) => {
+        try {
+          if (!(await inflict(fault, { cluster, replayers }, signal))) return;
+        } catch (error) {
+          // A server that a session meets while it is down fails that fault, no more.
+          this.#failed.push(fault);
           this.#say(`${showFault(fault)} failed: ${error instanceof Error ? error.message : String(error)}`);
-        });
+          return;
+        }
     }
+    this.#happened.push(fault);
   }
 
   async #join(name: string, { replayers, writers, hub }: Parts, signal: AbortSignal): Promise<void> {
@@ -173,6 +180,7 @@ class Run {
       refused: Object.fromEntries(refused),
       operations: Object.fromEntries(operations),
       faults: countKinds(this.#happened),
+      faultsFailed: countKinds(this.#failed),
       ...counts,
       findings,
       firstKey,

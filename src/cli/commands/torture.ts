@@ -58,7 +58,7 @@ function formatTortured(result: TortureResult): string {
   const lines = [
     `${passed ? 'Passed' : 'FAILED'}: seed ${seed}, ${nodes} nodes (${topology}), ${seconds} s.`,
     `${formatNumber(result.committed)} transactions committed, ${formatNumber(sum(result.refused))} failed at their node (${counts(result.refused)}).`,
-    `Faults: ${counts(result.faults)}.`,
+    `Faults: ${counts(result.faults)}.${sum(result.faultsFailed) === 0 ? '' : ` Could not be inflicted: ${counts(result.faultsFailed)}.`}`,
     `${formatNumber(result.versions)} versions of ${formatNumber(result.keys)} keys, ${formatNumber(result.discarded)} lost to a concurrent one, ${formatNumber(result.conflicts)} conflicts recorded, ${formatNumber(result.superseded)} of them with what was made of the other.`,
     ...findings.slice(0, shownFindings).map(({ check, at, message }) => `${check}: ${at === null ? '' : `${at.table} ${at.key}: `}${message}`), // prettier-ignore
     ...(findings.length > shownFindings ? [`… and ${formatNumber(findings.length - shownFindings)} more`] : []),

@@ -9,30 +9,31 @@ export interface Victims {
   readonly replayers: Replayers;
 }
 
-/** Lets a fault happen and, after its time, ends it. Nothing happens to a node that is not there, or not any more. */
-export async function inflict(fault: Fault, { cluster, replayers }: Victims, signal: AbortSignal): Promise<void> {
+/** Lets a fault happen and, after its time, ends it. False: the node is not there, or not any more, and nothing happened. */
+export async function inflict(fault: Fault, { cluster, replayers }: Victims, signal: AbortSignal): Promise<boolean> {
   const node = cluster.node(fault.node);
-  if (node?.state !== 'member') return;
+  if (node?.state !== 'member') return false;
   const last = (): Promise<void> => pause(fault.forMs, signal);
   switch (fault.event.kind) {
     case 'kill replayer':
       await replayers.kill(node.name);
       await last();
       replayers.start();
-      return;
+      return true;
     case 'kill server':
       await node.server.kill();
       await last();
       await node.server.start();
-      return;
+      return true;
     case 'skew':
       await step(cluster, node, fault.event.offsetMs);
-      return;
+      return true;
     default:
       breakLink(node, fault.event);
-      if (fault.forMs === 0) return;
+      if (fault.forMs === 0) return true;
       await last();
       mendLink(node);
+      return true;
   }
 }
 
