@@ -4,14 +4,14 @@ import { sidecarName, type VersionedTable } from './versioned-table.ts';
 import {
   builtOnSql,
   countsSql,
+  floorSql,
   graveSql,
   heldSql,
   nextVersionSql,
   peersSql,
-  queueWithKeys,
   sameKeySql,
-  stampSql,
   unfoldedCondition,
+  unfoldedSql,
 } from './version-sql.ts';
 
 /** `pgrep.fold_7`, see `foldFunctionSql`. */
@@ -35,6 +35,10 @@ export function foldFunctionSql(table: VersionedTable): string {
   const { tableId } = table;
   const names = table.key.map(({ name }) => name);
   const keys = (alias: string): string => names.map((name) => `${alias}.${name}`).join(', ');
+  const unseen = `exists (select from pg_catalog.unnest(seen_by_all) s (snapshot) where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))`;
+  const needed = `, pg_catalog.bool_or(seen_by_all is null or ${unseen}) as needed`;
+  const since = `(q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
+  and (up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))`;
   const waiting = table.packed ? 'coalesce(pg_catalog.cardinality(q.k1), 1)' : '1';
   return `create or replace function ${foldFunction(tableId)}(least_keys integer, up_to pg_snapshot default null) returns bigint language plpgsql as $pgrep$
 declare
@@ -44,8 +48,7 @@ declare
     ${peersOf(tableId)});
   waiting constant bigint := (select pg_catalog.sum(w.n) from (
     select ${waiting} as n from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)}
-      and (least_keys = 1 or (seen_by_all is not null and not exists (select from pg_catalog.unnest(seen_by_all) s (snapshot)
-        where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot)))) limit least_keys) w);
+      and (least_keys = 1 or (seen_by_all is not null and not ${unseen})) limit least_keys) w);
   before pg_snapshot;
   highest bigint;
   folded_keys bigint;
@@ -55,20 +58,9 @@ begin
   end if;
   select v.folded into before from pgrep.versioned_table v where v.table_id = ${tableId} for update;
   with unfolded as materialized (
-    select ${keys('k')}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted,
-      pg_catalog.bool_or(seen_by_all is null or exists (select from pg_catalog.unnest(seen_by_all) s (snapshot)
-        where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))) as needed
-    from ${queueWithKeys(table)}
-    where (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
-      and (up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to)) and not q.truncated and q.from_node is null
-    group by ${keys('k')}
+${unfoldedSql(table, since, needed)}
   ), truncated as (
-    select pg_catalog.max(f.stamp) as stamp from (
-      select array[v.floor_version, v.floor_xid] as stamp from pgrep.versioned_table v where v.table_id = ${tableId}
-      union all select ${stampSql} from pgrep.queue_${tableId} q
-      where q.truncated and q.from_node is null
-        and (q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
-        and (up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))) f
+${floorSql(table, since)}
 ${meetSql(table, keys)}${writeSql(table, keys)}  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
   from truncated f left join unfolded u on true;
   -- What is written from here on is newer than all that was folded, also when the server's clock was set back.
@@ -126,6 +118,6 @@ function writeSql(table: VersionedTable, keys: Keys): string {
 
 /** From-item: what each peer of the table has seen of this node. */
 function peersOf(tableId: string): string {
-  const seen = `r join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = self and ${countsSql('s', 'self', 'r.target')}`;
-  return `from (select s.snapshot ${peersSql(tableId).replace('pgrep.route r', `pgrep.route ${seen}`)}) s`;
+  const seen = `join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = self and ${countsSql('s', 'self', 'r.target')}`;
+  return `from (select s.snapshot ${peersSql(tableId, seen)}) s`;
 }

@@ -30,22 +30,25 @@ export function queueWithKeys({ tableId, key, packed }: VersionedTable): string 
 }
 
 /**
- * Query for the newest local change of each key that is not folded: the key columns, `stamp` and `inserted`.
- * `where`: a further condition on `q`.
+ * Query for the newest local change of each key that is not folded: the key columns, `stamp` and `inserted`. `where`: other queue rows (`q`) than
+ * those; `more`: further columns.
  */
-export function unfoldedSql(table: VersionedTable, where = 'true'): string {
+export function unfoldedSql(table: VersionedTable, where = unfoldedCondition(table.tableId), more = ''): string {
   const columns = table.key.map(({ name }) => `k.${name}`).join(', ');
-  return `select ${columns}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted
+  return `select ${columns}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted${more}
 from ${queueWithKeys(table)}
-where ${unfoldedCondition(table.tableId)} and not q.truncated and q.from_node is null and ${where}
+where ${where} and not q.truncated and q.from_node is null
 group by ${columns}`;
 }
 
-/** Query for the table's truncate floor: one row, `stamp` a bigint[] of version and transaction, {0,0} where nothing was truncated. */
-export function floorSql({ tableId }: VersionedTable): string {
+/**
+ * Query for the table's truncate floor: one row, `stamp` a bigint[] of version and transaction, {0,0} where nothing was truncated. `where`: as
+ * for `unfoldedSql`.
+ */
+export function floorSql({ tableId }: VersionedTable, where = unfoldedCondition(tableId)): string {
   return `select pg_catalog.max(f.stamp) as stamp from (
   select array[v.floor_version, v.floor_xid] as stamp from pgrep.versioned_table v where v.table_id = ${tableId}
-  union all select ${stampSql} from pgrep.queue_${tableId} q where q.truncated and q.from_node is null and ${unfoldedCondition(tableId)}) f`;
+  union all select ${stampSql} from pgrep.queue_${tableId} q where q.truncated and q.from_node is null and ${where}) f`;
 }
 
 /**
@@ -85,9 +88,9 @@ export function sameKeySql(table: VersionedTable, left: string, right: string): 
   return table.key.map(({ name }) => `${left}.${name} = ${right}.${name}`).join(' and ');
 }
 
-/** The two-way routes of a table that start at this node, as `r`: its peers. */
-export function peersSql(tableId: string): string {
-  return `from pgrep.route r where r.table_id = ${tableId} and r.options @> '{"twoWay": true}'`;
+/** The two-way routes of a table that start at this node, as `r`: its peers. `joins`: what is joined to each. */
+export function peersSql(tableId: string, joins = ''): string {
+  return `from pgrep.route r ${joins === '' ? '' : `${joins} `}where r.table_id = ${tableId} and r.options @> '{"twoWay": true}'`;
 }
 
 /** SQL condition: the key of a row (`alias`, named as in the sidecar) is held for some target, which will need its version. */
