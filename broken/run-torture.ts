@@ -20,6 +20,9 @@ export interface Run extends RunOptions {
   readonly findings: Readonly<Partial<Record<Finding['check'], number>>>;
   /** Versions that lost to a concurrent one: how much there was to judge. */
   readonly discarded: number;
+  readonly conflicts: number;
+  /** Conflicts of a version with one that was made of it. */
+  readonly superseded: number;
   /** Why torture itself ended without a verdict, in its own words; null: it gave one. */
   readonly failed: string | null;
 }
@@ -48,8 +51,18 @@ export async function runTorture(
   });
   await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
   const result = readResult(output);
-  if (result === null) return { ...options, first: null, findings: {}, discarded: 0, failed: last };
-  return { ...options, first: result.findings[0] ?? null, findings: countChecks(result), discarded: result.discarded, failed: null }; // prettier-ignore
+  if (result === null)
+    return { ...options, first: null, findings: {}, discarded: 0, conflicts: 0, superseded: 0, failed: last };
+  const { findings, discarded, conflicts, superseded } = result;
+  return {
+    ...options,
+    first: findings[0] ?? null,
+    findings: countChecks(result),
+    discarded,
+    conflicts,
+    superseded,
+    failed: null,
+  };
 }
 
 function readResult(output: string): TortureResult | null {

@@ -11,7 +11,18 @@ const breakage: Breakage = { name: 'c', step: 'c', broken: 'losers are merged', 
 
 function run(findings: Run['findings'], check: NonNullable<Run['first']>['check'] | null = null): Run {
   const first = check === null ? null : { check, message: 'a: 1; b: 2', at: null };
-  return { nodes: 3, minutes: 1, seed: 4, topology: 'mesh', first, findings, discarded: 0, failed: null };
+  return {
+    nodes: 3,
+    minutes: 1,
+    seed: 4,
+    topology: 'mesh',
+    first,
+    findings,
+    discarded: 0,
+    conflicts: 0,
+    superseded: 0,
+    failed: null,
+  };
 }
 
 function broken(each: Breakage): ReadonlyMap<string, string> {

@@ -5,8 +5,8 @@ import { drawTransaction } from '../../src/torture/workload/operations.ts';
 
 test('hot keys move on by halves, and never beyond all keys', () => {
   const keys = { hot: 10, all: 100 };
-  expect([0, 2_999, 3_000, 6_000].map((atMs) => hotFrom(atMs, keys))).toEqual([1, 1, 6, 11]);
-  for (let atMs = 0; atMs < 1_000_000; atMs += 3_000) {
+  expect([0, 499, 500, 1_000].map((atMs) => hotFrom(atMs, keys))).toEqual([1, 1, 6, 11]);
+  for (let atMs = 0; atMs < 200_000; atMs += 500) {
     expect(hotFrom(atMs, keys)).toBeGreaterThanOrEqual(1);
     expect(hotFrom(atMs, keys) + keys.hot - 1).toBeLessThanOrEqual(keys.all);
   }
@@ -18,7 +18,8 @@ test('a writer draws the same kinds of operations wherever the hot keys are, and
     return Array.from({ length: 2_000 }, () =>
       drawTransaction(random, { hotFrom, hot: 8, all: 100, truncates })
         .operations.map(({ kind }) => kind)
-        .filter((kind) => truncates || kind !== 'truncate')
+        // Two keys are swapped unless they happen to be one.
+        .filter((kind) => kind !== 'swap' && (truncates || kind !== 'truncate'))
         .join(),
     );
   };

@@ -29,6 +29,8 @@ export interface KeyRange {
 export function drawTransaction(random: Random, keys: KeyRange): Transaction {
   // One in 700: about one every few seconds over all writers, so that most histories have a floor in them.
   if (random.chance(1 / 700)) return { operations: keys.truncates ? [truncate] : [], holdMs: 0, pauseMs: random.between(5, 60) }; // prettier-ignore
+  // An open insert does not hold up a delete that arrives: there is no row to lock.
+  if (random.chance(1 / 50)) return { operations: insert(random, keys), holdMs: random.between(100, 1000), pauseMs: random.between(2, 30) }; // prettier-ignore
   const length = random.weighted([[6, 1], [3, 2], [2, random.between(3, 5)], [0.5, random.between(6, 15)]]); // prettier-ignore
   const operations = Array.from({ length }, () => random.weighted(choices)(random, keys)).flat();
   const holdMs = random.weighted([[60, 0], [6, random.between(5, 200)], [1, random.between(500, 4000)]]); // prettier-ignore
@@ -46,11 +48,12 @@ const truncate = operation('truncate', 'truncate torture.parent, torture.child',
 const parts = ['x', 'y', 'z|"'] as const;
 
 const choices: readonly (readonly [number, Draw])[] = [
-  [10, (random, keys) => [operation('insert', `insert into torture.parent (id, n, note) values ($1, $2, $3) on conflict ${random.pick(['do nothing', '(id) do update set n = excluded.n'])}`, [key(random, keys), random.between(0, 999), note(random)])]], // prettier-ignore
+  [10, insert],
   [20, (random, keys) => [operation('update', 'update torture.parent set n = n + $2, note = $3 where id = $1', [key(random, keys), random.between(0, 9), note(random)])]], // prettier-ignore
   // Changes nothing, as object mappers do: the row has a new version, and is the same.
-  [5, (random, keys) => [operation('touch', 'update torture.parent set n = n where id = $1', [key(random, keys)])]],
+  [8, (random, keys) => [operation('touch', 'update torture.parent set n = n where id = $1', [lately(random, keys)])]],
   [9, (random, keys) => [operation('delete', 'delete from torture.parent where id = $1', [key(random, keys)])]],
+  [4, flicker],
   [3, (random, keys) => [operation('change key', 'update torture.parent set id = $2 where id = $1 and not exists (select from torture.parent p where p.id = $2)', [key(random, keys), key(random, keys)])]], // prettier-ignore
   [2, swap],
   [2, (random, keys) => range(random, keys, 'set update', 'update torture.parent set n = n + 1 where id between $1 and $2')], // prettier-ignore
@@ -63,12 +66,27 @@ const choices: readonly (readonly [number, Draw])[] = [
   [2, (random, keys) => range(random, keys, 'set update child', 'update torture.child set amount = coalesce(amount, 0) + 1 where parent_id between $1 and $2')], // prettier-ignore
 ];
 
+function insert(random: Random, keys: KeyRange): readonly Operation[] {
+  return [operation('insert', `insert into torture.parent (id, n, note) values ($1, $2, $3) on conflict ${random.pick(['do nothing', '(id) do update set n = excluded.n'])}`, [key(random, keys), random.between(0, 999), note(random)])]; // prettier-ignore
+}
+
+/** A row that others see, if at all, only as a deletion. */
+function flicker(random: Random, keys: KeyRange): readonly Operation[] {
+  const id = key(random, keys);
+  return [operation('flicker', "insert into torture.parent (id, note) values ($1, 'flicker') on conflict do nothing", [id]), operation('flicker', 'delete from torture.parent where id = $1', [id])]; // prettier-ignore
+}
+
 function operation(kind: string, text: string, values: readonly (number | string)[]): Operation {
   return { kind, text, values };
 }
 
 function key(random: Random, keys: KeyRange): number {
   return random.chance(0.75) ? keys.hotFrom + random.between(0, keys.hot - 1) : random.between(1, keys.all);
+}
+
+/** A key that was hot up to some seconds ago: nodes agree about it again, but for transactions that are still open. */
+function lately(random: Random, keys: KeyRange): number {
+  return Math.max(1, keys.hotFrom + keys.hot - random.between(1, 5 * keys.hot));
 }
 
 function note(random: Random): string {
