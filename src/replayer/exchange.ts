@@ -4,7 +4,7 @@ import type { Session } from '../db/session.ts';
 import type { Arrived } from '../queue/peek.ts';
 import { stampedNamedKeys, stampedQueuedKeys, type QueueExtent } from '../queue/stamped-keys.ts';
 import type { ChangedTable, Exchange } from '../targets/target.ts';
-import { foldFunction } from '../versions/fold-sql.ts';
+import { foldBusySql } from '../versions/fold-sql.ts';
 import { describeVersioned } from '../versions/install-versions.ts';
 import { renewSql } from '../versions/renew-sql.ts';
 import { readSeen, seenSql } from '../versions/seen.ts';
@@ -65,8 +65,7 @@ export class LinkVersions {
 
   /** Folds what waits at the source, where it is much. */
   async fold(session: Session): Promise<void> {
-    const folds = [...this.#tables.keys()].map((id) => `select ${foldFunction(id)}(${foldKeys})`);
-    await session.script(folds.join(';\n'));
+    await session.script(foldBusySql(this.#tables.keys()));
   }
 
   /** A changed table whose keys come from the queue. One-way tables stay as they are. */
@@ -91,9 +90,6 @@ export class LinkVersions {
     return route.twoWay === null ? null : (this.#tables.get(route.tableId) ?? null);
   }
 }
-
-// Up to this many keys are read from the queue quicker than they are folded.
-const foldKeys = 2_000;
 
 async function readFloor(table: VersionedTable, query: RunQuery): Promise<{ version: string; xid: string }> {
   const rows = await query(

@@ -4,6 +4,7 @@ import { monotonicMs, pause } from '../core/timing.ts';
 import { takeRetryRequests, wakeMissingParents } from '../failures/error-records.ts';
 import type { Doorbell } from '../queue/doorbell.ts';
 import type { Peek } from '../queue/peek.ts';
+import { foldMs } from '../versions/fold-sql.ts';
 import { applyBatch, applyNothing, type BatchOutcome } from './batch-step.ts';
 import type { LinkSession } from './link-session.ts';
 import { reportLink, type LinkReport } from './link-state.ts';
@@ -237,7 +238,6 @@ export class LinkLoop {
 const retryLimit = 500;
 // What has arrived is told soon enough for peers to let go of versions, seldom enough not to be a batch for each of theirs.
 const tellMs = 1_000;
-const foldMs = 500;
 // The link's state is for people: once a second is often enough.
 const reportMs = 1_000;
 // Rows that wait for a parent are tried at most this often under load.

@@ -19,6 +19,17 @@ export function foldFunction(tableId: string): string {
   return `pgrep.fold_${tableId}`;
 }
 
+/** A table that is busy is folded this often, so that a batch reads few queue rows. */
+export const foldMs = 500;
+
+/** Script that folds tables where so many keys wait that reading them from the queue would take longer. */
+export function foldBusySql(tableIds: Iterable<string>): string {
+  return [...tableIds].map((id) => `select ${foldFunction(id)}(${fewKeys})`).join(';\n');
+}
+
+// Up to this many keys are read from the queue quicker than they are folded.
+const fewKeys = 2_000;
+
 /**
  * DDL of the function that folds a table's queue into its sidecar: the newest local version of each key, except what every
  * peer has seen already and sends nothing older than. It waits for another fold of the table, takes no lock on the table itself, and does
@@ -35,6 +46,7 @@ export function foldFunctionSql(table: VersionedTable): string {
   const { tableId } = table;
   const names = table.key.map(({ name }) => name);
   const keys = (alias: string): string => names.map((name) => `${alias}.${name}`).join(', ');
+  // Queue rows (q): not seen by some peer; and those to be folded now.
   const unseen = `exists (select from pg_catalog.unnest(seen_by_all) s (snapshot) where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))`;
   const needed = `, pg_catalog.bool_or(seen_by_all is null or ${unseen}) as needed`;
   const since = `(q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))

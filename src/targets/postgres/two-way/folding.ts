@@ -1,5 +1,5 @@
 import { monotonicMs } from '../../../core/timing.ts';
-import { foldFunction } from '../../../versions/fold-sql.ts';
+import { foldBusySql, foldMs } from '../../../versions/fold-sql.ts';
 import type { TargetConnection } from '../connection.ts';
 
 /** Folds what was changed at the target now and then, so that judging a batch reads few queue rows. */
@@ -11,10 +11,6 @@ export class Folding {
     const now = monotonicMs();
     if (now - this.#foldedMs < foldMs || tableIds.length === 0) return;
     this.#foldedMs = now;
-    await connection.script(tableIds.map((id) => `select ${foldFunction(id)}(${foldKeys})`).join(';\n'));
+    await connection.script(foldBusySql(tableIds));
   }
 }
-
-// Up to this many keys are read from the queue quicker than they are folded.
-const foldKeys = 2_000;
-const foldMs = 500;
