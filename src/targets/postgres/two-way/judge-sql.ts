@@ -12,7 +12,7 @@ import {
 import { sidecarName } from '../../../versions/versioned-table.ts';
 import { differs, sameKey, stagedValue, stageName, stageType } from '../apply-sql.ts';
 import type { TargetColumn } from '../target-table.ts';
-import { keyColumns, rowKey, stagedKeyIs, stagedKeyValues, type MeetingTable } from './meeting.ts';
+import { keyColumns, rowKey, stagedKeyIs, stagedKeyTexts, type MeetingTable } from './meeting.ts';
 import { senderSaw, winnerSaw } from './seen-sql.ts';
 
 /** Names of the session settings that hand a batch's facts to the statements below, which can so be prepared once. */
@@ -85,9 +85,7 @@ known as materialized (
   join ${stageName(table)} s on s.ctid = r.tid
   ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
   cross join lateral (select ${rowJson(table, 't', 'r.there')} as local_row, ${rowJson(table, 's', 'r.live')} as remote_row,
-    array[${stagedKeyValues(table)
-      .map((value) => `(${value})::text`)
-      .join(', ')}] as key) c${mergeJoin(table, policy)}
+    ${stagedKeyTexts(table)} as key) c${mergeJoin(table, policy)}
   where (case when r.wins then ${lostHere(table)} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
     and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
     -- A row that was inserted took nothing back from the TRUNCATE.

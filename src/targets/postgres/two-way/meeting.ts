@@ -18,6 +18,13 @@ export function stagedKeyValues(table: MeetingTable): readonly string[] {
   return keyColumns(table).map(({ column }) => stagedValue(column));
 }
 
+/** SQL: the staged key (`s`) as text[], as `pgrep.conflict` keeps it. */
+export function stagedKeyTexts(table: MeetingTable): string {
+  return `array[${stagedKeyValues(table)
+    .map((value) => `(${value})::text`)
+    .join(', ')}]`;
+}
+
 /** SQL condition: the staged row (`s`) has the key of a row of a sidecar or of unfolded changes (`alias`). */
 export function stagedKeyIs(table: MeetingTable, alias: string): string {
   return keyColumns(table)
