@@ -21,6 +21,15 @@ test.each([
     expect({ findings: result['findings'], folder: result['folder'], said: code === 0 ? '' : stderr }).toEqual({ findings: [], folder: null, said: '' }); // prettier-ignore
     expect(Number(result['committed'])).toBeGreaterThan(500);
     expect(Number(result['discarded'])).toBeGreaterThan(0);
+    // Each fault is said when its time has come; what is counted are those that happened, and those that failed.
+    const [happened = 0, failed = 0] = [result['faults'], result['faultsFailed']].map((each) => sum(each as Record<string, number>)); // prettier-ignore
+    expect(happened).toBeGreaterThan(0);
+    expect(failed).toBe(stderr.match(/ failed: /g)?.length ?? 0);
+    expect(stderr.match(/^[\d.]+ s: /gm)?.length).toBeGreaterThanOrEqual(happened + failed);
   },
   deadlineMs + 10_000,
 );
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, number) => total + number, 0);
+}
