@@ -43,7 +43,7 @@ export interface TortureResult {
 }
 
 /** Keys up to this are written: so many that few are written again once they are cold, and what went wrong with them stays to be seen. */
-const allKeys = 1_000;
+const allKeys = 2_000;
 
 /** Writers of each node. */
 const writersPerNode = 3;
