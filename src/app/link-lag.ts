@@ -1,6 +1,7 @@
 import { readPosition } from './link-position.ts';
 import type { Route } from '../core/route.ts';
-import { keysInRow, queueName } from '../queue/queue-table.ts';
+import { queueName } from '../queue/queue-table.ts';
+import { keysInRow } from '../versions/version-sql.ts';
 import { crashedSql } from '../db/server-life.ts';
 import { unseenCondition } from '../queue/unseen.ts';
 import { positionStore } from './position-store.ts';

@@ -1,4 +1,5 @@
-import { keysInRow, queueName } from './queue-table.ts';
+import { keysInRow } from '../versions/version-sql.ts';
+import { queueName } from './queue-table.ts';
 import { unseenCondition } from './unseen.ts';
 import type { WatchedQueue } from './peek.ts';
 

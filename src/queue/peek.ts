@@ -3,7 +3,8 @@ import type { Row } from '../db/session.ts';
 import { doorbellRenewSeconds } from './doorbell.ts';
 import { PgrepError } from '../core/error.ts';
 import { arrivedSql, readSeen, seenSql, type SeenByTable } from '../versions/seen.ts';
-import { keysInRow, queueName, type QueueTable } from './queue-table.ts';
+import { keysInRow } from '../versions/version-sql.ts';
+import { queueName, type QueueTable } from './queue-table.ts';
 
 /** What one look at a source found. */
 export interface Peek {

@@ -7,6 +7,7 @@ import {
   floorSql,
   graveSql,
   heldSql,
+  keysInRow,
   nextVersionSql,
   peersSql,
   sameKeySql,
@@ -51,7 +52,6 @@ export function foldFunctionSql(table: VersionedTable): string {
   const needed = `, pg_catalog.bool_or(seen_by_all is null or ${unseen}) as needed`;
   const since = `(q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
   and (up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))`;
-  const waiting = table.packed ? 'coalesce(pg_catalog.cardinality(q.k1), 1)' : '1';
   return `create or replace function ${foldFunction(tableId)}(least_keys integer, up_to pg_snapshot default null) returns bigint language plpgsql as $pgrep$
 declare
   self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
@@ -59,7 +59,7 @@ declare
   seen_by_all constant pg_snapshot[] := (select case when pg_catalog.bool_and(s.snapshot is not null) and not ${copyingSql(tableId)} then pg_catalog.array_agg(s.snapshot) end
     ${peersOf(tableId)});
   waiting constant bigint := (select pg_catalog.sum(w.n) from (
-    select ${waiting} as n from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)}
+    select ${keysInRow(table)} as n from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)}
       and (least_keys = 1 or (seen_by_all is not null and not ${unseen})) limit least_keys) w);
   before pg_snapshot;
   highest bigint;

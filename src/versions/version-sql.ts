@@ -2,12 +2,28 @@ import { serverLife } from '../db/server-life.ts';
 import type { VersionedTable } from './versioned-table.ts';
 
 /**
- * SQL for the next version of this node (`self`: SQL of its node id): the hybrid logical clock of DESIGN section 5, as queue rows get
- * it by default. `above`: a version that it must exceed.
+ * SQL for this server's time in microseconds. date_part is exact to the microsecond until the year 2255 (float8) and costs 0.15 µs less than
+ * extract (numeric).
  */
-export function nextVersionSql(self: string, above: string): string {
-  return `((pg_catalog.setval('pgrep.ticks', greatest((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint,
-    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1, (${above} >> 8) + 1)) << 8) | ${self})`;
+export const microsecondsSql = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint";
+
+/**
+ * SQL for the next version of this node (`self`: SQL of its node id), as queue rows get it by default. A hybrid logical clock (DESIGN section 5):
+ * microseconds, but above all that this node has seen of others and has given out itself, and the node in the low byte. `above`: a version that
+ * it must exceed; null: none. `now`: SQL of the time.
+ */
+export function nextVersionSql(self: string, above: string | null = null, now = microsecondsSql): string {
+  const exceeds = above === null ? '' : `, (${above} >> 8) + 1`;
+  return `((pg_catalog.setval('pgrep.ticks', greatest(${now},
+    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1${exceeds})) << 8) | ${self})`;
+}
+
+/** What is to be known of a queue to read its keys. */
+type QueuedKeys = Pick<VersionedTable, 'tableId' | 'packed'> & { readonly key: readonly { readonly name: string }[] };
+
+/** SQL for the number of keys in one queue row (alias `q`). */
+export function keysInRow({ packed }: Pick<VersionedTable, 'packed'>): string {
+  return packed ? 'coalesce(pg_catalog.cardinality(q.k1), 1)' : '1';
 }
 
 /** SQL condition on queue rows (alias `q`): not folded into the sidecar. */
@@ -20,8 +36,8 @@ export function unfoldedCondition(tableId: string): string {
 /** SQL: version and transaction of a queue row (alias `q`) as one comparable bigint[]. */
 export const stampSql = 'array[q.version, q.xid::text::bigint]';
 
-/** From-items: a queue (`q`) with its keys (`k`). */
-export function queueWithKeys({ tableId, key, packed }: VersionedTable): string {
+/** From-items: a queue (`q`) with its keys (`k`), named as there. */
+export function queueWithKeys({ tableId, key, packed }: QueuedKeys): string {
   const names = key.map(({ name }) => name);
   if (!packed) return `pgrep.queue_${tableId} q cross join lateral (select ${names.map((name) => `q.${name}`).join(', ')}) as k`; // prettier-ignore
   return `pgrep.queue_${tableId} q cross join lateral rows from (${names

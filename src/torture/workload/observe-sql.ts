@@ -1,6 +1,7 @@
 import { literal, tableIdent } from '../../db/quote.ts';
 import { showTable } from '../../core/route.ts';
 import { replicatorName } from '../../core/replicator-name.ts';
+import { microsecondsSql, nextVersionSql } from '../../versions/version-sql.ts';
 import { sidecarName } from '../../versions/versioned-table.ts';
 import type { TortureTable } from './tables-sql.ts';
 
@@ -134,9 +135,8 @@ alter table ${sidecarName(tableId)} enable always trigger torture_fresh`;
 }
 
 function clockSql({ tableId }: ObservedTable, nodeId: number): string {
-  return `alter table pgrep.queue_${tableId} alter column version set default (pg_catalog.setval('pgrep.ticks', greatest(
-    (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint + pg_catalog.pg_sequence_last_value('pgrep_torture.clock_offset'),
-    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1)) << 8) | ${nodeId}`;
+  const now = `${microsecondsSql} + pg_catalog.pg_sequence_last_value('pgrep_torture.clock_offset')`;
+  return `alter table pgrep.queue_${tableId} alter column version set default ${nextVersionSql(String(nodeId), null, now)}`;
 }
 
 /** Takes the locks of the TRUNCATE that follows and notes what it will find. */
