@@ -49,9 +49,11 @@ export function foldFunctionSql(table: VersionedTable): string {
   const keys = (alias: string): string => names.map((name) => `${alias}.${name}`).join(', ');
   // Queue rows (q): not seen by some peer; and those to be folded now.
   const unseen = `exists (select from pg_catalog.unnest(seen_by_all) s (snapshot) where not pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))`;
-  const needed = `, pg_catalog.bool_or(seen_by_all is null or ${unseen}) as needed`;
-  const since = `(q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))
-  and (up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))`;
+  const since =
+    '(q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))';
+  const upTo = '(up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))';
+  // The row is read as it is now: of a key that is due all changes count, also those after `up_to`, which are folded once more later.
+  const judged = `, pg_catalog.bool_or(seen_by_all is null or ${unseen}) as needed, pg_catalog.bool_or(${upTo}) as due`;
   return `create or replace function ${foldFunction(tableId)}(least_keys integer, up_to pg_snapshot default null) returns bigint language plpgsql as $pgrep$
 declare
   self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
@@ -70,9 +72,9 @@ begin
   end if;
   select v.folded into before from pgrep.versioned_table v where v.table_id = ${tableId} for update;
   with unfolded as materialized (
-${unfoldedSql(table, since, needed)}
+${unfoldedSql(table, since, judged)}
   ), truncated as (
-${floorSql(table, since)}
+${floorSql(table, `${since} and ${upTo}`)}
 ${meetSql(table, keys)}${writeSql(table, keys)}  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
   from truncated f left join unfolded u on true;
   -- What is written from here on is newer than all that was folded, also when the server's clock was set back.
@@ -95,6 +97,7 @@ function meetSql(table: VersionedTable, keys: Keys): string {
     from unfolded u cross join truncated f
     left join ${tableIdent(table.table)} t on ${rowKey}
     left join ${sidecarName(tableId)} rv on ${sameKeySql(table, 'rv', 'u')}
+    where u.due
   ), judged as materialized (
     select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self and m.stamp[2] >= m.barrier, false) as fresh
     from met m
@@ -110,7 +113,7 @@ function writeSql(table: VersionedTable, keys: Keys): string {
       case when j.fresh then ${nextVersionSql('self', 'greatest(j.grave, j.known, j.stamp[1])')} else j.stamp[1] end as version,
       case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid,
       ${builtOnSql({ known: 'j.known', base: 'j.base', self: 'self' })} as base
-    from judged j where j.needed or j.fresh or ${heldSql(table, 'j')}
+    from judged j where j.needed or j.fresh or j.known is not null or ${heldSql(table, 'j')}
   ), written as (
     insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier, base)
     select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, v.base

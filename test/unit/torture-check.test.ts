@@ -129,10 +129,10 @@ describe('discarded versions', () => {
     expect(discardedOf(history, 'a.2').filter(({ version }) => version === 20n)).toEqual([]);
   });
 
-  test('are not deletions before a write that found the floor of an earlier TRUNCATE: a pruned tombstone leaves it', () => {
-    const history = (seen: bigint) => historyOf(truncate('b', 5), write('a', 10, ['a.1', null], { seen: 5n }), write('b', 20, [null, 'a.1']), write('a', 30, ['a.2', null], { seen })); // prettier-ignore
-    expect(discardedOf(history(5n), 'a.2')).toEqual([]);
-    expect(discardedOf(history(10n), 'a.2').map(({ version }) => version)).toEqual([20n]);
+  test('are not deletions before a write that found the key absent with an older version: a pruned tombstone leaves that', () => {
+    const history = (found: string | null) => historyOf(truncate('b', 5), write('a', 10, ['a.1', null], { seen: 5n }), write('b', 20, [null, 'a.1']), write('a', 30, ['a.2', found], { seen: 10n })); // prettier-ignore
+    expect(discardedOf(history(null), 'a.2')).toEqual([]);
+    expect(discardedOf(history('a.1'), 'a.2').map(({ version }) => version)).toEqual([20n]);
   });
 
   test('are rows that a concurrent TRUNCATE removed, never the TRUNCATE', () => {

@@ -8,8 +8,8 @@ import { winnerOf } from './winner.ts';
  *
  * Left out, because nobody can tell from outside:
  * - versions of a forgotten node, which perhaps nobody received, and TRUNCATE, which discards nothing of its own;
- * - a deletion beside a newer one (two equal ends are agreement), or before a newer write that found the key absent without a known
- *   version (it may have seen the deletion, since pruned), or before a fresh version (step f puts it above what it found).
+ * - a deletion beside a newer one (two equal ends are agreement), or before a newer write that found the key absent with no version as new
+ *   as that (it may have seen the deletion, since pruned), or before a fresh version (step f puts it above what it found).
  */
 export function discardedOf(history: KeyHistory, finalTag: string | null): readonly Commit[] {
   const { commits } = history;
@@ -19,7 +19,9 @@ export function discardedOf(history: KeyHistory, finalTag: string | null): reado
     if (commit.lost || commit.kind === 'initial' || commit.kind === 'truncate') return false;
     if (winner !== null && identityOf(commit) === identityOf(winner)) return false;
     if (continued.has(identityOf(commit))) return false;
-    return commit.tag !== null || !commits.some((other) => other.version > commit.version && mayHaveSeen(other, commits)); // prettier-ignore
+    return (
+      commit.tag !== null || !commits.some((other) => other.version > commit.version && mayHaveSeen(other, commit))
+    );
   });
 }
 
@@ -36,14 +38,9 @@ function keeps(conflict: RecordedConflict, tag: string | null, version: bigint):
   );
 }
 
-/** A tombstone that is pruned leaves nothing, or what was there before it: the floor of a TRUNCATE, which is logged as a write where it met a row. */
-function mayHaveSeen({ kind, tag, oldTag, seen }: Commit, commits: readonly Commit[]): boolean {
-  if (tag === null || kind === 'fresh') return true;
-  return (
-    oldTag === null &&
-    (seen === 0n ||
-      commits.some((other) => (other.kind === 'truncate' || other.tag === null) && other.version === seen))
-  );
+/** Of a pruned tombstone nothing is left, or something older: the floor of a TRUNCATE, or what a node that heard of the deletion late still said. */
+function mayHaveSeen({ kind, tag, oldTag, seen }: Commit, deletion: Commit): boolean {
+  return tag === null || kind === 'fresh' || (oldTag === null && seen < deletion.version);
 }
 
 /** Of commits with one identity the last: a row that got a fresh version is one row. Of equal versions only the last was ever seen. */
