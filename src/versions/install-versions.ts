@@ -6,19 +6,21 @@ import { describeVersionedSql, readVersioned, sidecarName, type VersionedTable }
 
 /** What a database needs to offer; a `Session` does. */
 export interface VersionsDatabase {
+  /** One statement with `$n` parameters, or several without, which are one transaction. */
   query(text: string, values?: readonly unknown[]): Promise<{ rows: Readonly<Record<string, unknown>>[] }>;
 }
 
 /**
  * Begins to keep versions of a captured table, or brings what is there to this version's text. Changes what was already
- * queued in nothing. Harmless to repeat; several at once wait for each other (advisory lock).
+ * queued in nothing. Harmless to repeat; several at once wait for each other (advisory lock). Not to be called in a transaction.
  */
 export async function installVersions(db: VersionsDatabase, tableId: string): Promise<void> {
   await db.query('select pg_catalog.pg_advisory_lock($1)', [installLock]);
   try {
     const table = await describeVersioned(db, tableId);
     if (await isCurrent(db, table)) return;
-    for (const statement of installSql(table)) await db.query(statement);
+    // One message is one transaction: between the end of a function and its new text nobody may look for it.
+    await db.query(installSql(table).join(';\n'));
   } finally {
     await db.query('select pg_catalog.pg_advisory_unlock($1)', [installLock]);
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSession } from '../../src/db/session.ts';
+import { installVersions } from '../../src/versions/install-versions.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 import { waitFor } from '../support/wait.ts';
 import { fill, layout, Mesh, remove, tableSql, wins } from './mesh.ts';
@@ -328,6 +329,25 @@ describe('remove-table', () => {
       ),
     ).toEqual([{ sidecar: null, queue: 'pgrep.queue_1' }]);
   });
+});
+
+test("a table's functions are brought to this version's text all at once or not at all", async () => {
+  await using mesh = await fresh('functions', ['a', 'b']);
+  await mesh.add({ to: ['b'] });
+  const body = (name: string): string =>
+    `select prosrc from pg_proc where proname = '${name}' and pronamespace = 'pgrep'::regnamespace`;
+  const [current] = await mesh.sql('a', body('fold_1'));
+  await mesh.sql('a', `do $$ begin execute replace(pg_get_functiondef('pgrep.fold_1'::regproc), 'begin', '/* older */ begin'); end $$`); // prettier-ignore
+  const [older] = await mesh.sql('a', body('fold_1'));
+  expect(older).not.toEqual(current);
+  // Fails after that of folding was dropped and made.
+  await mesh.sql('a', 'create view public.uses as select pgrep.floor_1()');
+  await using session = await openSession({ node: 'a', url: mesh.url('a') });
+  await expect(installVersions(session, '1')).rejects.toMatchObject({ code: '2BP01' });
+  expect(await mesh.sql('a', body('fold_1'))).toEqual([older]);
+  await mesh.sql('a', 'drop view public.uses');
+  await installVersions(session, '1');
+  expect(await mesh.sql('a', body('fold_1'))).toEqual([current]);
 });
 
 describe('--dry-run', () => {
