@@ -17,7 +17,7 @@ export const appliers: readonly Breakage[] = [
     edits: [
       {
         file: 'src/targets/postgres/two-way/two-way-batch.ts',
-        text: '`select pg_catalog.pg_advisory_xact_lock(482770018, ${id})`',
+        text: '`select pg_catalog.pg_advisory_xact_lock(${arrivalLock}, ${id})`',
         replacement: '`select ${id}`',
       },
     ],

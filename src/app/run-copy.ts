@@ -5,6 +5,7 @@ import { loadRoutes } from '../db/route-store.ts';
 import type { Session } from '../db/session.ts';
 import { readOrigin } from '../queue/origin.ts';
 import { LinkSession } from '../replayer/link-session.ts';
+import { arrivalLock } from '../versions/version-sql.ts';
 import { withCopyLease, type CopyPlace } from './copy-lease.ts';
 import type { App } from './open.ts';
 import { positionStore } from './position-store.ts';
@@ -100,9 +101,6 @@ async function twoWaySnapshot(source: Session, route: Route): Promise<string> {
 async function settleArrivals(source: Session, { tableId }: Route): Promise<void> {
   await source.query('select pg_catalog.pg_advisory_xact_lock($1, $2)', [arrivalLock, tableId]);
 }
-
-// Batches of two-way routes hold it shared, with the table's id, while they look for routes that need what arrives.
-const arrivalLock = 482770018;
 
 async function copyWithLink(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {
   const link = { source: route.source, target: route.target };

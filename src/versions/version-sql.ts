@@ -96,6 +96,12 @@ export function isBuiltOnSql(base: string, version: string): string {
   return `exists (select from pg_catalog.unnest(${base}) b (version) where b.version & 255 = ${version} & 255 and b.version >= ${version})`;
 }
 
+/**
+ * First key of the advisory lock of those who apply to a two-way table, one after the other; the second is the table's id. They hold it while
+ * they look for routes that need what arrives.
+ */
+export const arrivalLock = 482770018;
+
 /** SQL for this node's id. */
 export const selfSql = '(select n.node_id from pgrep.node n where n.is_self)';
 

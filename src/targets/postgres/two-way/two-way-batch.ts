@@ -2,6 +2,7 @@ import { backoffMs } from '../../../core/backoff.ts';
 import { pause } from '../../../core/timing.ts';
 import { literal } from '../../../db/quote.ts';
 import { sqlState } from '../../../db/sqlstate.ts';
+import { arrivalLock } from '../../../versions/version-sql.ts';
 import type { Applied, Batch, Exchange, RefusedRow } from '../../target.ts';
 import { stageName } from '../apply-sql.ts';
 import { describeStaged, type RefusedStaged } from '../careful-apply.ts';
@@ -162,9 +163,9 @@ export class TwoWayBatch {
       `select pg_catalog.set_config('${settings.before}', '${exchange.before ?? ''}', true), pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
       ...this.#meeting.map(({ table }) => `select pg_catalog.set_config('${seenSetting(table)}', ${literal(this.#seenOf(table))}, true)`), // prettier-ignore
       ...this.#meeting.map(({ table }) => `select pgrep.raise_clock((select pg_catalog.max(s.version) from ${stageName(table)} s), ${maxClockSkewMs})`), // prettier-ignore
-      // Those who apply to one table take turns; the key's first half is pgrep's, the second the table.
+      // Those who apply to one table take turns.
       `set local lock_timeout = '${turnMs}ms'`,
-      ...this.#tableIds().map((id) => `select pg_catalog.pg_advisory_xact_lock(482770018, ${id})`),
+      ...this.#tableIds().map((id) => `select pg_catalog.pg_advisory_xact_lock(${arrivalLock}, ${id})`),
       `set local lock_timeout = '${rowMs}ms'`,
       ...this.#meeting.flatMap(({ table, floor }) => (floor === null ? [] : [stageTruncatedSql(table, floor)])),
     ];
