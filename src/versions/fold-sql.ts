@@ -117,7 +117,7 @@ function writeSql(table: VersionedTable, keys: Keys): string {
   ), written as (
     insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier, base)
     select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, v.base
-    from versions v
+    from versions v order by ${keys('v')}
     on conflict (${names.join(', ')}) do update
     set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier, base = excluded.base
     where excluded.version > rv.version

@@ -18,6 +18,18 @@ export function stagedKeyValues(table: MeetingTable): readonly string[] {
   return keyColumns(table).map(({ column }) => stagedValue(column));
 }
 
+/** SQL: the staged key (`s`) to order by, as fold and apply write the sidecar: two that write the same keys then wait for each other one way only. */
+export function stagedKeyOrder(table: MeetingTable): string {
+  const collation = (type: string): string => / collate .*$/.exec(type)?.[0] ?? '';
+  return table.versioned.key
+    .flatMap(({ column: named, type }) =>
+      table.columns
+        .filter((column) => column.target === named)
+        .map((column) => `${stagedValue(column)}${collation(type)}`),
+    )
+    .join(', ');
+}
+
 /** SQL: the staged key (`s`) as text[], as `pgrep.conflict` keeps it. */
 export function stagedKeyTexts(table: MeetingTable): string {
   return `array[${stagedKeyValues(table)

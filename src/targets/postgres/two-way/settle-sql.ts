@@ -3,7 +3,7 @@ import { peersSql, queueWithKeys, selfSql } from '../../../versions/version-sql.
 import { sidecarName } from '../../../versions/versioned-table.ts';
 import { sameKey, stagedValue, stageName } from '../apply-sql.ts';
 import { judgedSetting, settings } from './judge-sql.ts';
-import { keyColumns, stagedKeyIs, stagedKeyValues, type MeetingTable } from './meeting.ts';
+import { keyColumns, stagedKeyIs, stagedKeyOrder, stagedKeyValues, type MeetingTable } from './meeting.ts';
 
 /**
  * Step d: fails with SQLSTATE PGC02 when a local change of a staged key was committed after the rows were judged: an insert of a row
@@ -31,6 +31,7 @@ select ${stagedKeyValues(table).join(', ')}, s.version, s.xid, not s.live, s.ins
 from ${stageName(table)} s
 where not s.swept and (not s.live or s.merged or (select pg_catalog.count(*) ${peersSql(tableId)}) > 1
   or exists (select from ${sidecar} rv where ${stagedKeyIs(table, 'rv')}))
+order by ${stagedKeyOrder(table)}
 on conflict (${names}) do update
 set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier, base = excluded.base
 where excluded.version >= rv.version`;
