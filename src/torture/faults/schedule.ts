@@ -39,7 +39,9 @@ export function drawSchedule(options: Omit<TortureOptions, 'keep' | 'program'>):
   const replayerEach = random.chance(0.5);
   const hotKeys = random.between(5, 12);
   const members = membership(random, options);
-  const faults = [...members, ...trouble(random, options, members)].sort((one, other) => one.atMs - other.atMs);
+  const isolation = isolate(options, members);
+  const others = trouble(random, options, members).filter((fault) => !overlap(fault, isolation));
+  const faults = [...members, isolation, ...others].sort((one, other) => one.atMs - other.atMs);
   const truncatesMs = options.seconds * (seededRandom(options.seed, 'truncates').chance(0.7) ? 600 : 1000);
   return { faults, replayerEach, hotKeys, truncatesMs };
 }
@@ -58,6 +60,22 @@ function membership(
   return [join, { atMs: forgetMs, forMs: 0, node: random.pick(victims), event: { kind: 'forget' } }];
 }
 
+/**
+ * One node that stays is cut off near the end, and beyond it, while all are written: so long that the others could forget the versions
+ * that it lacks.
+ */
+function isolate({ seed, nodes, seconds }: Omit<TortureOptions, 'keep' | 'program'>, members: readonly Fault[]): Fault {
+  const random = seededRandom(seed, 'isolation');
+  const lost = members.find(({ event }) => event.kind === 'forget')?.node;
+  const staying = Array.from({ length: nodes }, (_, place) => nodeName(place)).filter((name) => name !== lost);
+  return { atMs: seconds * 1000 - random.between(18_000, 22_000), forMs: isolationMs, node: random.pick(staying), event: { kind: 'refuse' } }; // prettier-ignore
+}
+
+function overlap(one: Fault, other: Fault): boolean {
+  const apart = one.atMs + one.forMs + apartMs < other.atMs || other.atMs + other.forMs + apartMs < one.atMs;
+  return one.node === other.node && !apart;
+}
+
 function trouble(
   random: Random,
   { nodes, seconds }: Omit<TortureOptions, 'keep' | 'program'>,
@@ -72,10 +90,15 @@ function trouble(
     const { forMs, event } = random.weighted(events)(random);
     if ((freeMs.get(node) ?? 0) > atMs || (goneMs.get(node) ?? Infinity) < atMs + forMs) continue;
     faults.push({ atMs, forMs, node, event });
-    freeMs.set(node, atMs + forMs + 500);
+    freeMs.set(node, atMs + forMs + apartMs);
   }
   return faults;
 }
+
+const apartMs = 500;
+
+// They look every five seconds, and at what was there at the last look but one.
+const isolationMs = 25_000;
 
 type Draw = (random: Random) => Pick<Fault, 'forMs' | 'event'>;
 
