@@ -8,7 +8,7 @@ export class Replayers implements AsyncDisposable {
   readonly #program: string;
   readonly #each: boolean;
   readonly #running = new Map<string, ServerProcess>();
-  /** Replayers that ended without being killed: each is a finding. */
+  /** Replayers that ended without being killed, and by what: each is a finding. */
   readonly ended: string[] = [];
 
   constructor(cluster: Cluster, { program, each }: { readonly program: string; readonly each: boolean }) {
@@ -50,7 +50,7 @@ export class Replayers implements AsyncDisposable {
     const known = this.#running.get(name);
     if (known === undefined) return false;
     if (!known.running) {
-      this.ended.push(name);
+      this.ended.push(`${name} (${known.endedBy ?? ''})`);
       this.#running.delete(name);
     }
     return known.running;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { discardedOf, unrecordedOf } from '../../src/torture/check/discarded.ts';
 import { historiesOf, type Commit, type RecordedConflict } from '../../src/torture/check/history.ts';
+import { judge } from '../../src/torture/check/judge.ts';
 import { needlessOf } from '../../src/torture/check/needless.ts';
 import { endsRight, winnerOf } from '../../src/torture/check/winner.ts';
 
@@ -196,4 +197,13 @@ describe('a conflict is needless', () => {
     );
     expect(needlessOf(touched, [between([30, 'a.1'], [20, 'c.1'])])).toEqual([]);
   });
+});
+
+test('needless conflicts of one TRUNCATE at one node count once', () => {
+  const keys = ['1', '2', '3'];
+  const log = keys.flatMap((key) => [write('a', 10, [`a.${key}`, null], { key }), write('b', 20, [null, `a.${key}`], { key, seen: 10n, xid: 'x' })]); // prettier-ignore
+  const recorded = keys.map((key) => conflict({ key, localVersion: 10n, localTag: `a.${key}`, remoteVersion: 20n }));
+  const { superseded, findings } = judge({ rows: new Map([['a', []]]), behind: null, kept: [], log, conflicts: recorded, ended: [] }); // prettier-ignore
+  expect(superseded).toBe(1);
+  expect(findings.map(({ check }) => check)).toEqual(['needless', 'needless', 'needless']);
 });

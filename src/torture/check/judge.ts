@@ -14,7 +14,7 @@ export interface Evidence {
   readonly kept: readonly Kept[];
   readonly log: readonly Commit[];
   readonly conflicts: readonly RecordedConflict[];
-  /** Replayers that ended by themselves. */
+  /** Replayers that ended by themselves, and by what. */
   readonly ended: readonly string[];
 }
 
@@ -37,13 +37,13 @@ export interface Judgement {
   readonly conflicts: number;
   /** Versions that lost to a concurrent one, as far as the log can tell. */
   readonly discarded: number;
-  /** Conflicts between a version and one that was made of it: it came late by its own link. Findings if they are many. */
+  /** Conflicts between a version and one that was made of it; those of one TRUNCATE at one node count once. Findings if they are many. */
   readonly superseded: number;
 }
 
 /**
- * Of all conflicts this part may be superseded: a version that arrives by its own link after one that was made of it came by way of a third
- * node looks concurrent (docs/two-way.md). More of them mean that what has been seen is not told.
+ * Of all conflicts this part may be superseded: docs/two-way.md says when a version looks concurrent with one that was made of it. More of
+ * them mean that what has been seen is not told.
  */
 const supersededPart = 1 / 20;
 
@@ -57,13 +57,14 @@ export function judge(evidence: Evidence): Judgement {
     const name = `${history.table} ${history.key}`;
     return judgeKey(history, tags.get(name) ?? null, conflictsByKey.get(name) ?? []);
   });
-  const superseded = judged.flatMap(({ needless }) => needless);
+  const needless = judged.flatMap((each) => each.needless);
+  const superseded = new Set(needless.map(({ cause }) => cause)).size;
   const findings: readonly Finding[] = [
     ...ended.map((name) => ({ check: 'replayer' as const, message: `Replayer ${name} ended by itself; see its log.`, at: null })), // prettier-ignore
     ...judgeRest(evidence),
     ...differencesOf(rows).map(({ table, key, rows: found }) => ({ check: 'equal' as const, message: [...found].map(([node, row]) => `${node}: ${row ?? 'nothing'}`).join('; '), at: { table, key } })), // prettier-ignore
     ...judged.flatMap((each) => each.findings),
-    ...(superseded.length > conflicts.length * supersededPart ? superseded : []),
+    ...(superseded > conflicts.length * supersededPart ? needless.map(({ finding }) => finding) : []),
   ];
   return {
     findings: findings.toSorted((one, other) => gravity.indexOf(one.check) - gravity.indexOf(other.check)),
@@ -71,22 +72,38 @@ export function judge(evidence: Evidence): Judgement {
     versions: log.length,
     conflicts: conflicts.length,
     discarded: judged.reduce((sum, { discarded }) => sum + discarded, 0),
-    superseded: superseded.length,
+    superseded,
   };
+}
+
+interface Needless {
+  readonly finding: Finding;
+  readonly cause: string;
+}
+
+/** Of a TRUNCATE that looks concurrent a node records a conflict for each row: they have its version in common. */
+function causeOf(
+  { node, localTag, localVersion, remoteTag, remoteVersion }: RecordedConflict,
+  at: Finding['at'],
+): string {
+  if (localTag === null) return `${node} ${localVersion}`;
+  return remoteTag === null
+    ? `${node} ${remoteVersion}`
+    : `${node} ${localVersion} ${remoteVersion} ${JSON.stringify(at)}`;
 }
 
 function judgeKey(
   history: KeyHistory,
   tag: string | null,
   conflicts: readonly RecordedConflict[],
-): { readonly findings: readonly Finding[]; readonly needless: readonly Finding[]; readonly discarded: number } {
+): { readonly findings: readonly Finding[]; readonly needless: readonly Needless[]; readonly discarded: number } {
   const { table, key, commits } = history;
   const at = { table, key };
   const highest = commits.filter(({ lost }) => !lost).at(-1);
   const wrong: Finding = { check: 'winner', message: `The key ended with ${show(tag)}, but the highest version, ${String(highest?.version)} of node ${String(highest?.node)}, is ${show(highest?.tag ?? null)}.`, at }; // prettier-ignore
   const discarded = discardedOf(history, tag);
   const unrecorded = unrecordedOf(discarded, conflicts).map((commit): Finding => ({ check: 'recorded', message: `Version ${commit.version} of node ${commit.node}, ${show(commit.tag)}, lost to a concurrent one and is in no conflict.`, at })); // prettier-ignore
-  const needless = needlessOf(history, conflicts).map((conflict): Finding => ({ check: 'needless', message: `Node ${conflict.node} recorded a conflict of ${conflict.localVersion}, ${show(conflict.localTag)}, with ${conflict.remoteVersion}, ${show(conflict.remoteTag)}, of which one had seen the other.`, at })); // prettier-ignore
+  const needless = needlessOf(history, conflicts).map((conflict): Needless => ({ cause: causeOf(conflict, at), finding: { check: 'needless', message: `Node ${conflict.node} recorded a conflict of ${conflict.localVersion}, ${show(conflict.localTag)}, with ${conflict.remoteVersion}, ${show(conflict.remoteTag)}, of which one had seen the other.`, at } })); // prettier-ignore
   const findings = [...(endsRight(history, tag) ? [] : [wrong]), ...unrecorded];
   return { findings, needless, discarded: discarded.length };
 }

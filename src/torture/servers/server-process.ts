@@ -53,6 +53,12 @@ export class ServerProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  /** The signal or status that it ended with; null while it runs. */
+  get endedBy(): string | null {
+    const { exitCode, signalCode } = this.child;
+    return signalCode ?? (exitCode === null ? null : `status ${exitCode}`);
+  }
+
   signal(signal: NodeJS.Signals): void {
     if (this.running) this.child.kill(signal);
   }
