@@ -14,7 +14,7 @@ export function pruneFunction(tableId: string): string {
  * stays while a transaction may be open that began before it was written (step f). Nothing goes while the table is being copied, to
  * here or to a peer: rows of a copy may be of an older snapshot, and what the peer says that it has seen may not have come yet; a held key keeps its version until it gets through.
  * A version of a forgotten node is stable once every peer has what the survivors queued of that node (`told`), since whatever anybody
- * had of it has come by then. Gives the number of entries removed.
+ * had of it has come by then. Versions without a node are of keys that nobody knows to have been written. Gives the number of entries removed.
  */
 export function pruneFunctionSql(table: VersionedTable): string {
   const { tableId } = table;
@@ -47,7 +47,7 @@ begin
   delete from ${sidecarName(tableId)} rv using pgrep.versioned_table v
   where v.table_id = ${tableId} and rv.barrier <= pg_catalog.pg_snapshot_xmin(v.folded)::text::bigint
     and not ${heldSql(table, 'rv')}
-    and (rv.version & 255 = any (told) or not exists (select ${peersSql(tableId)} and not exists (
+    and (rv.version & 255 = any (told) or rv.version & 255 = 0 or not exists (select ${peersSql(tableId)} and not exists (
       select from pgrep.node n where n.name = r.target and (n.node_id = rv.version & 255 or exists (
         select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255 and ${countsSql('s', 'self', 'r.target')}
           and pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot))))));

@@ -17,25 +17,27 @@ export interface SeenByTable {
 
 /**
  * SQL for what the source node (its name) has seen of all others, as a json text [[origin, snapshot, schema, table], …]; schema and
- * table are null but for tables that are being copied to it: these count as seen up to where their copy began. What a forwarding
- * peer has seen of others has come along, unless the table is being copied from it.
+ * table are null but for tables that are being copied to it. Of these nothing counts as seen until the copy is complete, then all up to
+ * where it began; each has an entry of origin 0, which is no node. What a forwarding peer has seen of others has come along.
  */
 export function seenSql(source: string): string {
   return `(select pg_catalog.json_agg(pg_catalog.json_build_array(x.origin, x.snapshot::text, x.nsp_name, x.table_name)) from (
     select s.origin, s.snapshot, null::text as nsp_name, null::text as table_name from (${seenOfSql(source, 'null')}) s
     union all
-    select s.origin, s.snapshot, t.nsp_name, t.table_name from pgrep.captured_table t cross join lateral (${seenOfSql(source, 't.table_id')}) s
+    select s.origin, s.snapshot, t.nsp_name, t.table_name from pgrep.captured_table t
+    cross join lateral (select 0 as origin, '1:1:'::pg_snapshot as snapshot union all ${seenOfSql(source, 't.table_id')}) s
     where t.table_id in (select c.table_id from pgrep.table_position c where c.target = ${literal(source)})) x)::text`;
 }
 
 /** Query for what the source node (its name) has seen of all others of one of its tables (SQL of its id; `null`: of those that are not being copied): `origin`, `snapshot`. */
 export function seenOfSql(source: string, tableId: string): string {
   const copy = (name: string): string => `from pgrep.table_position c where c.source = ${name} and c.target = ${literal(source)} and c.table_id = ${tableId}`; // prettier-ignore
+  const copying = `exists (select from pgrep.table_position c where c.target = ${literal(source)} and c.table_id = ${tableId} and not c.copied)`;
   return `select n.node_id as origin, coalesce((select c.snapshot ${copy('p.source')}), p.snapshot) as snapshot
-    from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null
+    from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null and not ${copying}
     union all
     (select distinct on (s.origin) s.origin, s.passed from pgrep.peer_seen s join pgrep.node o on o.node_id = s.origin
-    where s.passed is not null and not o.is_self
+    where s.passed is not null and not o.is_self and not ${copying}
       and not exists (select from pgrep.node h where h.node_id = s.peer and exists (select ${copy('h.name')}))
       and not exists (select from pgrep.position p where p.source = o.name and p.target = ${literal(source)} and p.snapshot is not null)
     order by s.origin, pg_catalog.pg_snapshot_xmax(s.passed) desc)`;

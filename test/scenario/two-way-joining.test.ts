@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Mesh, tableSql } from '../integration/mesh.ts';
+import type { PgrepProcess } from '../support/daemon.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 import { waitFor } from '../support/wait.ts';
 import { expectNoConflicts, replaying, sameEverywhere, wholeTable } from './all-nodes.ts';
@@ -224,19 +225,26 @@ test('G5: rows that a new node brings along outlive a TRUNCATE that came long be
   expect(daemon.running).toBe(true);
 });
 
-test('G6: while another table is being copied, changes that follow each other are no conflicts, and those of the copied table are', async () => {
-  const gated = `create table public.big (id integer primary key, info text); create table public.gate (shut integer);
-    create function public.gate() returns trigger language plpgsql as $$ begin
-      while exists (select from public.gate) loop perform pg_catalog.pg_sleep(0.02); end loop; return new; end $$`;
-  await using mesh = await Mesh.create(server, 'beside', { nodes: ['a', 'b'], sql: `${tableSql}; ${gated}` });
-  await mesh.sql('a', "insert into public.t values (1, 0, ''); insert into public.big select i, 'of a' from generate_series(1, 10) i"); // prettier-ignore
-  await mesh.add({ to: ['b'] });
-  await using daemon = await replaying(mesh);
-  // The copy's first row waits at b.
+const gated = `create table public.big (id integer primary key, info text); create table public.gate (shut integer);
+  create function public.gate() returns trigger language plpgsql as $$ begin
+    while exists (select from public.gate) loop perform pg_catalog.pg_sleep(0.02); end loop; return new; end $$`;
+
+/** Node a's table public.big, ten rows that nobody has changed, is being added to node b; the first row of the copy waits at b until public.gate is empty. */
+async function copying(mesh: Mesh): Promise<PgrepProcess> {
+  await mesh.sql('a', "insert into public.big select i, 'of a' from generate_series(1, 10) i");
   await mesh.sql('b', `insert into public.gate values (1);
     create trigger gate before insert on public.big for each row when (new.info = 'of a') execute function public.gate(); alter table public.big enable always trigger gate`); // prettier-ignore
-  await using adding = mesh.spawn('add-table', 'public.big', '--to', 'b', '--two-way');
-  await waitFor(async () => (await mesh.sql('b', "select from pgrep.table_position where table_id is not null and not copied")).length > 0, { what: 'the copy to begin' }); // prettier-ignore
+  const adding = mesh.spawn('add-table', 'public.big', '--to', 'b', '--two-way');
+  await waitFor(async () => (await mesh.sql('b', 'select from pgrep.table_position where table_id is not null and not copied')).length > 0, { what: 'the copy to begin' }); // prettier-ignore
+  return adding;
+}
+
+test('G6: while another table is being copied, changes that follow each other are no conflicts, and those of the copied table are', async () => {
+  await using mesh = await Mesh.create(server, 'gated', { nodes: ['a', 'b'], sql: `${tableSql}; ${gated}` });
+  await mesh.sql('a', "insert into public.t values (1, 0, '')");
+  await mesh.add({ to: ['b'] });
+  await using daemon = await replaying(mesh);
+  await using adding = await copying(mesh);
   for (const [turn, node] of ['a', 'b', 'a', 'b'].entries()) {
     await mesh.sql(node, `update public.t set n = ${turn}, info = info || '${node}'`);
     await sameEverywhere(mesh, wholeTable, { to: null });
@@ -244,13 +252,31 @@ test('G6: while another table is being copied, changes that follow each other ar
   await expectNoConflicts(mesh);
   // Node b has not got the rows of a yet: what both write of them is concurrent, whoever hears of it first.
   await mesh.sql('a', "update public.big set info = 'a again' where id = 1");
-  await mesh.sql('b', "insert into public.big values (1, 'of b')");
+  await mesh.sql('b', "insert into public.big values (1, 'of b'), (2, 'of b')");
   expect(adding.running).toBe(true);
   await mesh.sql('b', 'delete from public.gate');
   expect((await adding.exit()).code).toBe(0);
-  expect(await sameEverywhere(mesh, 'select info from public.big where id = 1')).toEqual([{ info: 'of b' }]);
-  const found = await mesh.everywhere('select key[1] as key from pgrep.conflict');
-  expect(Object.values(found).flat()).toContainEqual({ key: '1' });
+  const ofB = [1, 2].map((id) => ({ id, info: 'of b' }));
+  expect(await sameEverywhere(mesh, 'select id, info from public.big where id <= 2 order by id')).toEqual(ofB);
+  const found = Object.values(await mesh.everywhere('select key[1] as key from pgrep.conflict')).flat();
+  expect([...new Set(found.map(({ key }) => key))].toSorted()).toEqual(['1', '2']);
   await waitFor(async () => Object.values(await mesh.everywhere('select from pgrep.peer_copying union all select from pgrep.row_version_2 union all select from pgrep.row_version_1')).flat().length === 0, { what: 'versions to be forgotten after the copy', deadlineMs: 60_000 }); // prettier-ignore
+  expect(daemon.running).toBe(true);
+});
+
+test('G6: a TRUNCATE at a node that has not got the rows yet empties the table everywhere, and they are recorded', async () => {
+  await using mesh = await Mesh.create(server, 'truncated', { nodes: ['a', 'b'], sql: `${tableSql}; ${gated}` });
+  await mesh.add({ to: ['b'] });
+  await using daemon = await replaying(mesh);
+  await using adding = await copying(mesh);
+  await mesh.sql('b', 'truncate public.big');
+  await mesh.sql('b', 'delete from public.gate');
+  expect((await adding.exit()).code).toBe(0);
+  expect(await sameEverywhere(mesh, 'select id from public.big')).toEqual([]);
+  const found = await mesh.everywhere(
+    "select key[1]::integer as key from pgrep.conflict where kind = 'truncate/write'",
+  );
+  const keys = [...new Set(Object.values(found).flatMap((rows) => rows.map(({ key }) => Number(key))))];
+  expect(keys.toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(daemon.running).toBe(true);
 });

@@ -5,13 +5,13 @@ import { serverLife } from '../../db/server-life.ts';
 /**
  * The snapshot that a two-way route begins at, to be read after the route was stored, which keeps the queue from then on: all that
  * some other peer of the table may not have seen yet comes after it. A change that the new peer could get from one node only,
- * or in a version that others know to be gone, is so sent to it by the node that made it. Without other peers: now.
+ * or in a version that others know to be gone, is so sent to it by the node that made it. Without other peers: all that is
+ * queued, also what was changed while the command was looking whether the table holds rows.
  */
 export async function firstPosition(session: Session, route: Route): Promise<{ snapshot: string; peers: boolean }> {
   // 14 has no min(xid8).
   const { rows } = await session.query(
-    `select case when p.peers = 0 then pg_catalog.pg_current_snapshot()::text
-         when p.unknown then '1:1:' else p.least || ':' || p.least || ':' end as snapshot, p.peers > 0 as peers
+    `select case when p.peers = 0 or p.unknown then '1:1:' else p.least || ':' || p.least || ':' end as snapshot, p.peers > 0 as peers
      from (select pg_catalog.count(*) as peers,
          pg_catalog.bool_or(not r.joined or l.confirmed is null or l.confirmed_in is distinct from ${serverLife}) as unknown,
          pg_catalog.min(pg_catalog.pg_snapshot_xmin(l.confirmed)::text::bigint) as least

@@ -1,4 +1,5 @@
 import type { CaptureDatabase } from '../../capture/database.ts';
+import { ident, tableIdent } from '../../db/quote.ts';
 import { foldFunction } from '../../versions/fold-sql.ts';
 import { describeVersioned } from '../../versions/install-versions.ts';
 import { selfSql } from '../../versions/version-sql.ts';
@@ -27,8 +28,9 @@ export function queueAnewSql(table: VersionedTable, which: QueuedAnew): readonly
   const written = which === 'forgotten' ? ` and ${byForgotten('v.floor_version')}` : '';
   const names = table.key.map(({ name }) => name).join(', ');
   const condition = which === 'forgotten' ? byForgotten('rv.version') : 'rv.dead';
+  const newer = which === 'forgotten' ? ` union ${newerThanFloor(table)}` : '';
   return [
-    queueKeys(table, `select ${names} from ${sidecarName(table.tableId)} rv where ${condition}`),
+    queueKeys(table, `select ${names} from ${sidecarName(table.tableId)} rv where ${condition}${newer}`),
     ...(which === 'graves' ? [queueKeys(table, heldKeys(table))] : []),
     `with queued as (insert into pgrep.queue_${table.tableId} (version, from_node, truncated)
   select 0, ${selfSql}, true from pgrep.versioned_table v where v.table_id = ${table.tableId} and v.floor_version > 0${written} returning 0 as n)
@@ -46,6 +48,12 @@ function queueKeys(table: VersionedTable, keys: string): string {
   return `with queued as (insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
   ${rows} returning ${packed ? 'pg_catalog.cardinality(k1)' : '1'} as n)
 select coalesce(pg_catalog.sum(n), 0) as keys from queued`;
+}
+
+// A TRUNCATE of the forgotten node may be news to some, long after what was written since: so all rows go along, or it would delete those without versions.
+function newerThanFloor({ tableId, table, key }: VersionedTable): string {
+  return `select ${key.map(({ column }) => `t.${ident(column)}`).join(', ')} from ${tableIdent(table)} t
+  where exists (select from pgrep.versioned_table v where v.table_id = ${tableId} and v.floor_version > 0 and ${byForgotten('v.floor_version')})`;
 }
 
 function byForgotten(version: string): string {

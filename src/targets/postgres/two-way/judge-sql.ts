@@ -28,6 +28,11 @@ export function seenSetting(table: MeetingTable): string {
   return `pgrep.seen_${table.versioned.tableId}`;
 }
 
+/** The setting that says whether a table is still being copied to the sender: `t` or `f`. */
+export function joiningSetting(table: MeetingTable): string {
+  return `pgrep.joining_${table.versioned.tableId}`;
+}
+
 /** The setting that keeps the snapshot in which a table's rows were judged. */
 export function judgedSetting(table: MeetingTable): string {
   return `pgrep.judged_${table.versioned.tableId}`;
@@ -69,6 +74,7 @@ known as materialized (
   ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
   -- A changed row that a newer or unseen TRUNCATE has removed here has no version of its own.
   where rv.version is not null or u.stamp is not null or s.version <= f.stamp[1] or s.version < 256 or (f.unseen and f.stamp[1] > 255 and s.live and not s.inserted)
+    or ${joining(table)}
 ), met as materialized (
   -- A row that was inserted while its delete arrived is about to get a version above both.
   select k.*, case when coalesce(k.grave > k.stamp[1], false) then ${nextVersionSql('k.self', 'greatest(k.grave, k.version)')}
@@ -116,7 +122,13 @@ function there(table: MeetingTable): string {
 
 // The loser is what was here: concurrent unless the winner was built on it or the sender had seen it. Rows without versions meet only when both sides had rows before.
 function lostHere(table: MeetingTable): string {
-  return `(r.local_version > 255 and not ${isBuiltOnSql('r.base', 'r.local_version')} and not ${senderSaw(table, 'r')}) or (r.version < 256 and r.there)`;
+  return `(r.local_version > 255 and not ${isBuiltOnSql('r.base', 'r.local_version')} and not ${senderSaw(table, 'r')}) or (r.version < 256 and r.there)
+    or (r.there and r.local_version < 256 and (r.swept or r.inserted) and ${joining(table)})`;
+}
+
+// A node to which the table is still being copied may not have had a row that all others had: what it inserts or truncates is concurrent with it.
+function joining(table: MeetingTable): string {
+  return `pg_catalog.current_setting(${literal(joiningSetting(table))})::boolean`;
 }
 
 // The loser is what arrived: concurrent unless the winner was built on it or its node had seen it.
@@ -125,7 +137,7 @@ function lostThere(table: MeetingTable): string {
 }
 
 const kindSql = `case when j.swept or (not j.there and j.local_version = j.floor[1]) then 'truncate/write'
-    when j.there and j.live then case when j.version < 256 or (j.inserted and j.was_inserted) then 'insert/insert' else 'update/update' end
+    when j.there and j.live then case when j.version < 256 or (j.inserted and (j.was_inserted or j.local_version < 256)) then 'insert/insert' else 'update/update' end
     when j.there then 'update/delete' else 'delete/update' end`;
 
 function rowJson(table: MeetingTable, alias: 't' | 's', present: string): string {

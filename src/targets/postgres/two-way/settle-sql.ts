@@ -1,5 +1,6 @@
 import { ident, literal, tableIdent } from '../../../db/quote.ts';
 import { peersSql, queueWithKeys, selfSql } from '../../../versions/version-sql.ts';
+import { seenOfSql } from '../../../versions/seen.ts';
 import { sidecarName } from '../../../versions/versioned-table.ts';
 import { sameKey, stagedValue, stageName } from '../apply-sql.ts';
 import { judgedSetting, settings } from './judge-sql.ts';
@@ -20,17 +21,21 @@ where q.xid >= pg_catalog.pg_snapshot_xmin(${judged}) and not pg_catalog.pg_visi
 
 /**
  * Step e, the sidecar: versions of what was applied, tombstones too. With a single peer a live row needs none: nobody else can
- * send an older one; only what the sidecar has already is kept in step.
+ * send an older one. Only what the sidecar has already is kept in step, and a row that is newer than what this node will say that it has seen
+ * (read after the look at its queue, or passed on by others): what is built on it must not look concurrent.
  */
 export function writeVersionsSql(table: MeetingTable): string {
   const { tableId, key } = table.versioned;
   const sidecar = sidecarName(tableId);
   const names = key.map(({ name }) => name).join(', ');
-  return `insert into ${sidecar} as rv (${names}, version, xid, dead, inserted, barrier, base)
+  return `with seen as materialized (${seenOfSql(table.route.target, tableId)})
+insert into ${sidecar} as rv (${names}, version, xid, dead, inserted, barrier, base)
 select ${stagedKeyValues(table).join(', ')}, s.version, s.xid, not s.live, s.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, s.base
 from ${stageName(table)} s
 where not s.swept and (not s.live or s.merged or (select pg_catalog.count(*) ${peersSql(tableId)}) > 1
-  or exists (select from ${sidecar} rv where ${stagedKeyIs(table, 'rv')}))
+  or exists (select from ${sidecar} rv where ${stagedKeyIs(table, 'rv')})
+  or (s.version > 255 and not exists (select from seen e
+    where e.origin = s.version & 255 and pg_catalog.pg_visible_in_snapshot(s.xid::text::xid8, e.snapshot))))
 order by ${stagedKeyOrder(table)}
 on conflict (${names}) do update
 set version = excluded.version, xid = excluded.xid, dead = excluded.dead, inserted = excluded.inserted, barrier = excluded.barrier, base = excluded.base

@@ -3,6 +3,7 @@ import { pause } from '../../../core/timing.ts';
 import { literal } from '../../../db/quote.ts';
 import { sqlState } from '../../../db/sqlstate.ts';
 import { arrivalLock } from '../../../versions/version-sql.ts';
+import type { Seen } from '../../../versions/seen.ts';
 import type { Applied, Batch, Exchange, RefusedRow } from '../../target.ts';
 import { stageName } from '../apply-sql.ts';
 import { describeStaged, type RefusedStaged } from '../careful-apply.ts';
@@ -10,7 +11,7 @@ import type { TargetConnection, TargetRow } from '../connection.ts';
 import type { PreparedStatements } from '../prepared-statements.ts';
 import type { StagedTable } from '../stage.ts';
 import type { Folding } from './folding.ts';
-import { judgeSql, lockRowsSql, seenSetting, settings, stageTruncatedSql } from './judge-sql.ts';
+import { joiningSetting, judgeSql, lockRowsSql, seenSetting, settings, stageTruncatedSql } from './judge-sql.ts';
 import { isMeeting, type MeetingTable } from './meeting.ts';
 import { rememberSeenSql, seenJson } from './seen-sql.ts';
 import { forwardNewerSql, forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
@@ -97,7 +98,7 @@ export class TwoWayBatch {
       const unique = refused.flatMap((each) => recordUniqueSql(each));
       const removed = refused.map(({ table, tid }) => `delete from ${stageName(table)} where ctid = '${tid}'::tid`);
       await connection.script(
-        [...raced, ...unique, ...removed, ...this.#settleStatements(), ...rememberSeenSql(this.#parts.exchange)].join(
+        [...raced, ...unique, ...removed, ...rememberSeenSql(this.#parts.exchange), ...this.#settleStatements()].join(
           ';\n',
         ),
       );
@@ -117,7 +118,8 @@ export class TwoWayBatch {
     const { connection, prepared } = this.#parts;
     const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
     const judge = [...begin, ...this.#preludes(), ...(small ? [] : byCost), ...run(this.#lockStatements()), ...(small ? joins('on') : []), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
-    const rest = [...run([...merges, ...settle]), ...rememberSeenSql(this.#parts.exchange), ...empty, 'commit'];
+    // What this node will say that it has seen is known before versions are written.
+    const rest = [...rememberSeenSql(this.#parts.exchange), ...run([...merges, ...settle]), ...empty, 'commit'];
     if (!this.#mayHold()) {
       await connection.script([...judge, ...rest].join(';\n'));
       return 0;
@@ -161,7 +163,7 @@ export class TwoWayBatch {
     const { exchange, maxClockSkewMs } = this.#parts;
     return [
       `select pg_catalog.set_config('${settings.before}', '${exchange.before ?? ''}', true), pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
-      ...this.#meeting.map(({ table }) => `select pg_catalog.set_config('${seenSetting(table)}', ${literal(this.#seenOf(table))}, true)`), // prettier-ignore
+      ...this.#meeting.map(({ table }) => `select pg_catalog.set_config('${seenSetting(table)}', ${literal(seenJson(this.#copying(table)?.seen ?? this.#parts.exchange.seen.seen))}, true), pg_catalog.set_config('${joiningSetting(table)}', '${this.#copying(table) === undefined ? 'f' : 't'}', true)`), // prettier-ignore
       ...this.#meeting.map(({ table }) => `select pgrep.raise_clock((select pg_catalog.max(s.version) from ${stageName(table)} s), ${maxClockSkewMs})`), // prettier-ignore
       // Those who apply to one table take turns.
       `set local lock_timeout = '${turnMs}ms'`,
@@ -188,11 +190,10 @@ export class TwoWayBatch {
     ]);
   }
 
-  // What the sender has seen of a table: less while that is being copied to it.
-  #seenOf({ route: { sourceTable } }: MeetingTable): string {
-    const { seen, copying } = this.#parts.exchange.seen;
-    const own = copying.find(({ schema, name }) => schema === sourceTable.schema && name === sourceTable.name);
-    return seenJson(own?.seen ?? seen);
+  // What the sender has seen of a table while that is being copied to it.
+  #copying({ route: { sourceTable } }: MeetingTable): { readonly seen: readonly Seen[] } | undefined {
+    const { copying } = this.#parts.exchange.seen;
+    return copying.find(({ schema, name }) => schema === sourceTable.schema && name === sourceTable.name);
   }
 }
 
