@@ -11,28 +11,36 @@ export interface Seen {
 export interface SeenByTable {
   /** Of all tables but those below. */
   readonly seen: readonly Seen[];
-  /** Tables of the node that are still being copied to it, with what it has seen of these. */
-  readonly copying: readonly { readonly schema: string; readonly name: string; readonly seen: readonly Seen[] }[];
+  readonly copying: readonly CopyingTable[];
+}
+
+/** A table of a node that is being copied to it, with what it has seen of that. */
+export interface CopyingTable {
+  readonly schema: string;
+  readonly name: string;
+  /** All rows have come; what changed meanwhile may be on its way. */
+  readonly complete: boolean;
+  readonly seen: readonly Seen[];
 }
 
 /**
  * SQL for what the source node (its name) has seen of all others, as a json text [[origin, snapshot, schema, table], …]; schema and
  * table are null but for tables that are being copied to it. Of these nothing counts as seen until the copy is complete, then all up to
- * where it began; each has an entry of origin 0, which is no node. What a forwarding peer has seen of others has come along.
+ * where it began; each has an entry of origin 0, which is no node: 1:1: until the copy is complete, then 2:2:. What a forwarding peer has seen of others has come along.
  */
 export function seenSql(source: string): string {
   return `(select pg_catalog.json_agg(pg_catalog.json_build_array(x.origin, x.snapshot::text, x.nsp_name, x.table_name)) from (
     select s.origin, s.snapshot, null::text as nsp_name, null::text as table_name from (${seenOfSql(source, 'null')}) s
     union all
     select s.origin, s.snapshot, t.nsp_name, t.table_name from pgrep.captured_table t
-    cross join lateral (select 0 as origin, '1:1:'::pg_snapshot as snapshot union all ${seenOfSql(source, 't.table_id')}) s
+    cross join lateral (select 0 as origin, case when ${incompleteSql(source, 't.table_id')} then '1:1:'::pg_snapshot else '2:2:' end as snapshot union all ${seenOfSql(source, 't.table_id')}) s
     where t.table_id in (select c.table_id from pgrep.table_position c where c.target = ${literal(source)})) x)::text`;
 }
 
 /** Query for what the source node (its name) has seen of all others of one of its tables (SQL of its id; `null`: of those that are not being copied): `origin`, `snapshot`. */
 export function seenOfSql(source: string, tableId: string): string {
   const copy = (name: string): string => `from pgrep.table_position c where c.source = ${name} and c.target = ${literal(source)} and c.table_id = ${tableId}`; // prettier-ignore
-  const copying = `exists (select from pgrep.table_position c where c.target = ${literal(source)} and c.table_id = ${tableId} and not c.copied)`;
+  const copying = incompleteSql(source, tableId);
   return `select n.node_id as origin, coalesce((select c.snapshot ${copy('p.source')}), p.snapshot) as snapshot
     from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null and not ${copying}
     union all
@@ -43,6 +51,10 @@ export function seenOfSql(source: string, tableId: string): string {
     order by s.origin, pg_catalog.pg_snapshot_xmax(s.passed) desc)`;
 }
 
+function incompleteSql(source: string, tableId: string): string {
+  return `exists (select from pgrep.table_position c where c.target = ${literal(source)} and c.table_id = ${tableId} and not c.copied)`;
+}
+
 /** SQL condition: a table of this node (SQL of its id) is still being copied, to here or to one of its peers. */
 export function copyingSql(tableId: string): string {
   return `(exists (select from pgrep.table_position c where c.table_id = ${tableId}) or exists (select from pgrep.peer_copying c where c.table_id = ${tableId}))`;
@@ -51,7 +63,7 @@ export function copyingSql(tableId: string): string {
 /** Reads what `seenSql` gave; null: nothing. */
 export function readSeen(text: unknown): SeenByTable {
   const seen: Seen[] = [];
-  const copying = new Map<string, { schema: string; name: string; seen: Seen[] }>();
+  const copying = new Map<string, CopyingTable & { complete: boolean; readonly seen: Seen[] }>();
   const found = typeof text === 'string' ? (JSON.parse(text) as readonly (readonly [number, string, string | null, string | null])[]) : []; // prettier-ignore
   for (const [origin, snapshot, schema, name] of found) {
     if (schema === null || name === null) {
@@ -59,8 +71,9 @@ export function readSeen(text: unknown): SeenByTable {
       continue;
     }
     const id = JSON.stringify([schema, name]);
-    const table = copying.get(id) ?? { schema, name, seen: [] };
-    table.seen.push({ origin, snapshot });
+    const table = copying.get(id) ?? { schema, name, complete: false, seen: [] };
+    if (origin === 0) table.complete = snapshot !== '1:1:';
+    else table.seen.push({ origin, snapshot });
     copying.set(id, table);
   }
   return { seen, copying: [...copying.values()] };
