@@ -50,11 +50,6 @@ async function documents(index: string): Promise<Records> {
   }
 }
 
-async function link(pair: Pair, target: string): Promise<Record<string, unknown>> {
-  const { links } = (await pair.json('status')) as { links: Records };
-  return links.find((each) => each['target'] === target) ?? {};
-}
-
 const held = 'select count(*)::integer from pgrep.sync_err_rec';
 
 test(
@@ -67,18 +62,18 @@ test(
     await using load = new Load(pair.url.local);
     const away = async (target: string, arrived: () => Promise<number>): Promise<void> => {
       const begun = Date.now();
-      await waitFor(async () => (await link(pair, target))['state'] === 'retrying', { what: `${target} to be missed` });
+      await waitFor(async () => (await pair.link(target))['state'] === 'retrying', { what: `${target} to be missed` });
       const [before, written] = [await arrived(), load.committed];
       await waitFor(async () => Date.now() - begun > outageMs && load.committed > written + 50 && (await arrived()) > before, {
       what: 'the other target to go on while this one is away',
       deadlineMs: outageMs + 60_000,
     }); // prettier-ignore
-      expect((await link(pair, target))['lastError']).toMatch(new RegExp(`${target} cannot be reached`));
+      expect((await pair.link(target))['lastError']).toMatch(new RegExp(`${target} cannot be reached`));
       expect(await pair.value('local', held)).toBe(0);
     };
     await elasticsearch.stop();
     await away('es', async () => Number(await pair.value('remote', 'select count(*) from public.t')));
-    expect(Number((await link(pair, 'es'))['lagSeconds'])).toBeGreaterThan(outageMs / 1000 - 3);
+    expect(Number((await pair.link('es'))['lagSeconds'])).toBeGreaterThan(outageMs / 1000 - 3);
     await elasticsearch.start();
     await remote.stop('immediate');
     await away('remote', async () => (await documents('down')).length);
@@ -103,7 +98,7 @@ test('G7: rows that the index refuses are held alone; they arrive by a later goo
   await pair.sql('local', "insert into public.t select i, case when i > 50 then 'no number' else i::text end from generate_series(1, 54) i"); // prettier-ignore
   await pair.arrive();
   expect((await documents('poison')).length).toBe(50);
-  expect(await link(pair, 'es')).toMatchObject({ state: 'running', held: 4, lagKeys: 0 });
+  expect(await pair.link('es')).toMatchObject({ state: 'running', held: 4, lagKeys: 0 });
   const errors = async (): Promise<Records> => (await pair.json('errors', 'list', '--to', 'es')) as Records;
   expect((await errors()).map(({ key, reason }) => [key, reason]).sort()).toEqual(
     ['51', '52', '53', '54'].map((id) => [[id], 'document_parsing_exception']),

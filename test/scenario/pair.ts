@@ -71,10 +71,11 @@ export class Pair implements AsyncDisposable {
     return JSON.parse(stdout);
   }
 
-  /** The first link of `status`, whatever its exit status says. */
-  async link(): Promise<Record<string, unknown>> {
+  /** The first link of `status`, or the first to `target`, whatever the command's exit status says. */
+  async link(target?: string): Promise<Record<string, unknown>> {
     const { stdout } = await this.pgrep('status', '--json');
-    return (JSON.parse(stdout) as { links: Record<string, unknown>[] }).links[0] ?? {};
+    const { links } = JSON.parse(stdout) as { links: Record<string, unknown>[] };
+    return links.find((each) => target === undefined || each['target'] === target) ?? {};
   }
 
   /** Opens the application on the pair's configuration, for tests that need no process of their own. */
