@@ -118,8 +118,8 @@ export class TwoWayBatch {
     const { connection, prepared } = this.#parts;
     const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
     const judge = [...begin, ...this.#preludes(), ...(small ? [] : byCost), ...run(this.#lockStatements()), ...(small ? joins('on') : []), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
-    // What this node will say that it has seen is known before versions are written.
-    const rest = [...rememberSeenSql(this.#parts.exchange), ...run([...merges, ...settle]), ...empty, 'commit'];
+    // What this node will say that it has seen is known before versions are written; not sooner, other batches of the sender would wait for it.
+    const rest = [...run(merges), ...rememberSeenSql(this.#parts.exchange), ...run(settle), ...empty, 'commit'];
     if (!this.#mayHold()) {
       await connection.script([...judge, ...rest].join(';\n'));
       return 0;
