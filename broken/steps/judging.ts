@@ -6,7 +6,11 @@ const judge = (text: string, replacement: string): Edit => ({
   replacement,
 });
 const raced: Edit = { file: 'sql/routines/stop_if_raced.sql', text: 'if raced then', replacement: 'if false then' };
-const unlocked = judge(' for update of t) l', ') l');
+const unlocked: Edit = {
+  file: 'src/targets/postgres/two-way/lock-sql.ts',
+  text: ' order by ${rowKey(table)} for update of t) l',
+  replacement: ') l',
+};
 
 /** Steps a to d: lock, judge, merge, look again. */
 export const judging: readonly Breakage[] = [

@@ -103,7 +103,7 @@ export interface TableWork {
 
 /** Applies tables of an open view and keeps the session's idea of the position in step. */
 export async function applyTables(session: LinkSession, work: TableWork): Promise<Applied> {
-  const facts = { before: session.seen, arrived: work.arrived ?? null, passes: work.passes ?? 'part' };
+  const facts = { arrived: work.arrived ?? null, passes: work.passes ?? 'part' };
   const exchange = await session.versions?.exchange(facts, (sql) => work.view.query(sql));
   const batch: Batch = {
     ...(exchange === undefined ? {} : { exchange }),
@@ -170,7 +170,7 @@ async function changedTables(scope: ChangedScope): Promise<readonly ChangedTable
       small: scope.small,
       byHash: !scope.small && (await isMuchOf(scope, route)),
     };
-    const extent = { seen: snapshot, cutoff: scope.extent.cutoff };
+    const extent = { seen: snapshot, cutoff: scope.extent.cutoff, before: scope.session.seen(route.id) };
     const { versions } = scope.session;
     tables.push(versions === null ? table : await versions.queued(table, extent, (sql) => scope.view.query(sql)));
   }

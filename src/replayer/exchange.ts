@@ -14,9 +14,13 @@ import type { VersionedTable } from '../versions/versioned-table.ts';
 type RunQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
 export interface BatchFacts {
-  readonly before: string | null;
   readonly arrived: Arrived | null;
   readonly passes: Exchange['passes'];
+}
+
+/** `before`: see `ChangedVersions`. */
+export interface LinkExtent extends Omit<QueueExtent, 'forwardsTo'> {
+  readonly before: string | null;
 }
 
 /** The two-way side of a link's source: which tables have versions, and what a batch tells of them. */
@@ -55,12 +59,12 @@ export class LinkVersions {
   }
 
   /**
-   * What the batch of an open view tells the target. `before`: what the target had seen of the source until now; `arrived`: what a
-   * look in the same snapshot said, null: the view is asked; `passes`: see `Exchange`, where the source forwards.
+   * What the batch of an open view tells the target. `arrived`: what a look in the same snapshot said, null: the view is asked;
+   * `passes`: see `Exchange`, where the source forwards.
    */
-  async exchange({ before, arrived, passes }: BatchFacts, query: RunQuery): Promise<Exchange> {
+  async exchange({ arrived, passes }: BatchFacts, query: RunQuery): Promise<Exchange> {
     const seen = arrived?.seen ?? readSeen((await query(`select ${seenSql(this.#link.source)} as seen`))[0]?.['seen']);
-    return { sender: this.#self, seen, before, passes: this.#relays ? passes : 'nothing' };
+    return { sender: this.#self, seen, passes: this.#relays ? passes : 'nothing' };
   }
 
   /** Folds what waits at the source, where it is much. */
@@ -69,13 +73,13 @@ export class LinkVersions {
   }
 
   /** A changed table whose keys come from the queue. One-way tables stay as they are. */
-  async queued(table: ChangedTable, extent: Omit<QueueExtent, 'forwardsTo'>, query: RunQuery): Promise<ChangedTable> {
+  async queued(table: ChangedTable, extent: LinkExtent, query: RunQuery): Promise<ChangedTable> {
     const versioned = this.#versioned(table);
     if (versioned === null) return table;
     const floor = table.sweep ? await readFloor(versioned, query) : null;
     const forwardsTo = table.route.twoWay?.forward === true ? this.#target : null;
     const keys = stampedQueuedKeys(versioned, { ...extent, forwardsTo });
-    return { ...table, keys, sweep: false, versions: { table: versioned, floor } };
+    return { ...table, keys, sweep: false, versions: { table: versioned, before: extent.before, floor } };
   }
 
   /** A changed table whose keys a query names. One-way tables stay as they are. */
@@ -83,7 +87,7 @@ export class LinkVersions {
     const versioned = this.#versioned(table);
     if (versioned === null) return table;
     const keys = stampedNamedKeys(versioned, table.keys);
-    return { ...table, keys, sweep: false, versions: { table: versioned, floor: null } };
+    return { ...table, keys, sweep: false, versions: { table: versioned, before: null, floor: null } };
   }
 
   #versioned({ route }: ChangedTable): VersionedTable | null {

@@ -54,9 +54,9 @@ export class LinkSession implements AsyncDisposable {
     return this.#crashed;
   }
 
-  /** What the target has seen of the source, also while everything is sent again. */
-  get seen(): string | null {
-    return this.#position.snapshot;
+  /** What a route's table has seen of the source, also while everything is sent again. One that was copied is behind the link until it joins. */
+  seen(routeId: string): string | null {
+    return this.#position.tables.get(routeId)?.snapshot ?? this.#position.snapshot;
   }
 
   /** Where the link stands; while everything is to be sent again, with nothing seen. */

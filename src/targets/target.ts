@@ -94,8 +94,6 @@ export interface Exchange {
   readonly sender: number;
   /** What the source has seen of other nodes, as of the batch's snapshot. */
   readonly seen: SeenByTable;
-  /** What the target had seen of the source before this batch, a `pg_snapshot`; null: nothing (a copy). */
-  readonly before: string | null;
   /**
    * How much of what the source has received from others has come to the target with this batch; `part`: as much as before;
    * `nothing`: it does not forward, or begins to bring a copied table.
@@ -103,10 +101,12 @@ export interface Exchange {
   readonly passes: 'all' | 'part' | 'nothing';
 }
 
-/** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_stamp`, `pgrep_inserted` and `pgrep_foreign_too` (src/queue/stamped-keys.ts). */
+/** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_version`, `pgrep_xid`, `pgrep_inserted` and `pgrep_foreign_too` (src/queue/stamped-keys.ts). */
 export interface ChangedVersions {
   /** The source's table. */
   readonly table: VersionedTable;
+  /** What the target's table had seen of the source before this batch, a `pg_snapshot`; null: nothing of these keys (a copy, a retry). */
+  readonly before: string | null;
   /** After a TRUNCATE, instead of a sweep of keys: version and transaction up to which rows are gone, as bigints in text. */
   readonly floor: { readonly version: string; readonly xid: string } | null;
 }

@@ -280,3 +280,29 @@ test('G6: a TRUNCATE at a node that has not got the rows yet empties the table e
   expect(keys.toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(daemon.running).toBe(true);
 });
+
+test('G6: a change that its link has passed, but that comes with the copied table later, is concurrent with what was written there meanwhile', async () => {
+  await using mesh = await Mesh.create(server, 'late', { nodes: ['a', 'b'], sql: `${tableSql}; ${gated}` });
+  await mesh.add({ to: ['b'] });
+  await using daemon = await replaying(mesh, '--from', 'a');
+  await using adding = await copying(mesh);
+  const waiting = "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+  await waitFor(async () => (await mesh.sql('b', waiting)).length > 0, { what: 'the copy to wait' });
+  await mesh.sql('a', "update public.big set info = 'a, later' where id = 5");
+  // The link goes on with its other table.
+  await mesh.sql('a', "insert into public.t values (1, 0, '')");
+  expect(await sameEverywhere(mesh, 'select id from public.t', { to: null })).toEqual([{ id: 1 }]);
+  await mesh.sql('b', "insert into public.big values (5, 'b, last')");
+  await mesh.sql('b', 'delete from public.gate');
+  expect((await adding.exit()).code).toBe(0);
+  await waitFor(async () => (await mesh.sql('b', 'select from pgrep.table_position')).length === 0, { what: 'the table to join its link' }); // prettier-ignore
+  const lost = await mesh.sql(
+    'b',
+    "select distinct remote_row ->> 'info' as info from pgrep.conflict where key = '{5}'",
+  );
+  expect(lost).toContainEqual({ info: 'a, later' });
+  await using back = await replaying(mesh, '--from', 'b');
+  expect(await sameEverywhere(mesh, 'select info from public.big where id = 5')).toEqual([{ info: 'b, last' }]);
+  expect(back.running).toBe(true);
+  expect(daemon.running).toBe(true);
+});

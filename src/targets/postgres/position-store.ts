@@ -1,7 +1,7 @@
 import { PgrepError } from '../../core/error.ts';
 import { showLink, type Link } from '../../core/route.ts';
 import { literal } from '../../db/quote.ts';
-import type { Batch, LinkPosition, SourceOrigin, TablePosition } from '../target.ts';
+import type { Batch, LinkPosition, Mark, SourceOrigin, TablePosition } from '../target.ts';
 import type { TargetConnection, TargetRow } from './connection.ts';
 
 /** Reads a link's position; makes its row when the link is new. */
@@ -40,13 +40,16 @@ export function markSql(
     case 'position':
       return `update pgrep.position set epoch = epoch + 1, snapshot = ${literal(mark.snapshot)}, system_identifier = ${literal(origin.systemIdentifier)},
   database = ${literal(origin.database)}, timeline = ${origin.timeline}, changes = changes + ${tables.length === 0 && mark.joined.length === 0 ? 0 : 1}, applied_at = pg_catalog.clock_timestamp()
-where ${whereLink(link)} and epoch = ${epoch} returning 1 as fenced;${joinedSql(link, mark.joined)}`;
+where ${whereLink(link)} and epoch = ${epoch} returning 1 as fenced;`;
   }
 }
 
-function joinedSql(link: Link, joined: readonly string[]): string {
-  if (joined.length === 0) return '';
-  return `\ndelete from pgrep.table_position where ${whereLink(link)} and copied and route_id in (${joined.join(', ')});`;
+/** Statements by which copied tables join their link. Not sooner than their rows are judged: until then they have not seen what it has. */
+export function joinedSql(link: Link, mark: Mark): readonly string[] {
+  if (mark.kind !== 'position' || mark.joined.length === 0) return [];
+  return [
+    `delete from pgrep.table_position where ${whereLink(link)} and copied and route_id in (${mark.joined.join(', ')})`,
+  ];
 }
 
 function copyMark(link: Link, routeId: string, table: TablePosition, seenRows: number): string {

@@ -9,13 +9,14 @@ import { createLiveSql, createStageSql, stageSweepSql } from './apply-sql.ts';
 import { applyCarefully } from './careful-apply.ts';
 import { openTargetConnection, type TargetConnection } from './connection.ts';
 import { emptyStages, fastStatements } from './fast-apply.ts';
-import { markSql, readPosition } from './position-store.ts';
+import { joinedSql, markSql, readPosition } from './position-store.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import { isRowError, mayBeStatement } from './savepoint.ts';
 import { fillStage, type StagedTable } from './stage.ts';
 import { parentsFirst } from './table-order.ts';
 import { clockAhead, clockState } from './two-way/clock.ts';
 import { Folding } from './two-way/folding.ts';
+import { Optimism } from './two-way/optimism.ts';
 import { TwoWayBatch } from './two-way/two-way-batch.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
 
@@ -82,6 +83,7 @@ class PostgresTarget implements Target {
   readonly #staged = new Set<string>();
   readonly #prepared = new PreparedStatements();
   readonly #folding = new Folding();
+  readonly #optimism = new Optimism();
   #smallBatches = 0;
 
   constructor(options: PostgresTargetOptions, connection: TargetConnection, session: SessionFacts) {
@@ -161,10 +163,11 @@ class PostgresTarget implements Target {
     const truncate = !small || this.#smallBatches % truncateEvery === 0;
     const empty = emptyStages(tables, truncate);
     if (exchange !== null) return exchange.apply({ merges: statements, empty, small });
+    const joined = joinedSql(this.#options.link, batch.mark);
     const all = small
       ? [...this.#prepared.executes(statements), ...(truncate ? empty : this.#prepared.executes(empty))]
       : [...statements, ...empty];
-    await this.#connection.script([...all, 'commit'].join(';\n'));
+    await this.#connection.script([...all, ...joined, 'commit'].join(';\n'));
     return { committed: true, keys: null, held: 0 };
   }
 
@@ -178,7 +181,8 @@ class PostgresTarget implements Target {
     const refused = await applyCarefully(this.#connection, tables.map(({ table }) => table), this.#session.replica); // prettier-ignore
     if (!((await exchange?.settle(refused)) ?? true)) return notCommitted;
     if (refused.length > 0) await batch.hold(refused.map(({ row }) => row));
-    await this.#connection.script([...emptyStages(tables, true), 'commit'].join(';\n'));
+    const joined = exchange === null ? joinedSql(this.#options.link, batch.mark) : [];
+    await this.#connection.script([...emptyStages(tables, true), ...joined, 'commit'].join(';\n'));
     return { committed: true, keys: null, held: refused.length + conflicts };
   }
 
@@ -188,9 +192,11 @@ class PostgresTarget implements Target {
       batch,
       exchange: batch.exchange,
       tables,
+      joined: joinedSql(this.#options.link, batch.mark),
       connection: this.#connection,
       prepared: this.#prepared,
       folding: this.#folding,
+      optimism: this.#optimism,
       maxClockSkewMs: this.#options.maxClockSkewMs,
     });
   }

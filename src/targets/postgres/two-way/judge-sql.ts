@@ -12,13 +12,11 @@ import {
 import { sidecarName } from '../../../versions/versioned-table.ts';
 import { differs, sameKey, stagedValue, stageName, stageType } from '../apply-sql.ts';
 import type { TargetColumn } from '../target-table.ts';
-import { keyColumns, rowKey, stagedKeyIs, stagedKeyTexts, type MeetingTable } from './meeting.ts';
+import { keyColumns, stagedKeyIs, stagedKeyTexts, type MeetingTable } from './meeting.ts';
 import { senderSaw, winnerSaw } from './seen-sql.ts';
 
 /** Names of the session settings that hand a batch's facts to the statements below, which can so be prepared once. */
 export const settings = {
-  /** What this node had seen of the sender; empty: nothing. */
-  before: 'pgrep.before',
   /** Node id of the sender. */
   sender: 'pgrep.sender',
 } as const;
@@ -26,6 +24,11 @@ export const settings = {
 /** The setting with what the sender has seen of a table, [[origin, snapshot], …]. */
 export function seenSetting(table: MeetingTable): string {
   return `pgrep.seen_${table.versioned.tableId}`;
+}
+
+/** The setting with what a table had seen of the sender; empty: nothing. */
+export function beforeSetting(table: MeetingTable): string {
+  return `pgrep.before_${table.versioned.tableId}`;
 }
 
 /** The setting that says whether a table is still being copied to the sender: `t` or `f`. */
@@ -36,11 +39,6 @@ export function joiningSetting(table: MeetingTable): string {
 /** The setting that keeps the snapshot in which a table's rows were judged. */
 export function judgedSetting(table: MeetingTable): string {
   return `pgrep.judged_${table.versioned.tableId}`;
-}
-
-/** Step a: locks the table's rows that the stage has, in key order. */
-export function lockRowsSql(table: MeetingTable): string {
-  return `select pg_catalog.count(*) from (select from ${tableIdent(table.route.targetTable)} t join ${stageName(table)} s on ${sameKey(table)} order by ${rowKey(table)} for update of t) l`;
 }
 
 /** After a TRUNCATE at the source: stages, as dead, all rows that are not staged already, with the TRUNCATE's version. */

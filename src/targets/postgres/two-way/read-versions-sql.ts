@@ -21,12 +21,12 @@ export function readVersionsSql(
   live: string,
 ): { readonly columns: string; readonly joins: string; readonly where: string } {
   const on = table.key.map(({ column, name }) => `rv.${name} = c.${ident(column)}`).join(' and ');
-  const version = `greatest(c.pgrep_stamp[1], rv.version, pgrep_f.stamp[1], case when ${live} then pgrep_f.self end)`;
+  const version = `greatest(c.pgrep_version, rv.version, pgrep_f.version, case when ${live} then pgrep_f.self end)`;
   return {
-    columns: `${version}, case ${version} when c.pgrep_stamp[1] then c.pgrep_stamp[2] when rv.version then rv.xid when pgrep_f.stamp[1] then pgrep_f.stamp[2] else 0 end,
-  c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_stamp[1], 0), false),
-  ${baseSql(version, { stamp: 'c.pgrep_stamp[1]', known: 'rv.version', base: 'rv.base', self: 'pgrep_f.self' })}`,
-    joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select ${floorFunction(table.tableId)}() as stamp, ${selfSql} as self offset 0) pgrep_f`,
-    where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${graveSql('pgrep_f.stamp[1]')} > c.pgrep_stamp[1], false))`,
+    columns: `${version}, case ${version} when c.pgrep_version then c.pgrep_xid when rv.version then rv.xid when pgrep_f.version then pgrep_f.xid else 0 end,
+  c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_version, 0), false),
+  ${baseSql(version, { stamp: 'c.pgrep_version', known: 'rv.version', base: 'rv.base', self: 'pgrep_f.self' })}`,
+    joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select f.stamp[1] as version, f.stamp[2] as xid, ${selfSql} as self from (select ${floorFunction(table.tableId)}() as stamp offset 0) f offset 0) pgrep_f`,
+    where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${graveSql('pgrep_f.version')} > c.pgrep_version, false))`,
   };
 }

@@ -2,7 +2,7 @@ import { literal } from '../../../db/quote.ts';
 import { crashedSql } from '../../../db/server-life.ts';
 import { seenOfSql, type Seen } from '../../../versions/seen.ts';
 import type { Exchange } from '../../target.ts';
-import { seenSetting, settings } from './judge-sql.ts';
+import { beforeSetting, seenSetting, settings } from './judge-sql.ts';
 import type { MeetingTable } from './meeting.ts';
 
 /**
@@ -28,7 +28,7 @@ export function winnerSaw(table: MeetingTable, row: string): string {
     `pg_catalog.pg_visible_in_snapshot(${row}.xid::text::xid8, ${snapshot})`;
   const sender = `pg_catalog.current_setting('${settings.sender}')::smallint`;
   const seenHere = `case when ${origin} = ${row}.self then true when ${origin} = ${sender}
-      then coalesce(${visible(`nullif(pg_catalog.current_setting('${settings.before}'), '')::pg_snapshot`)}, false)
+      then coalesce(${visible(`nullif(pg_catalog.current_setting('${beforeSetting(table)}'), '')::pg_snapshot`)}, false)
       else exists (select from (${seenOfSql(table.route.target, table.versioned.tableId)}) e where e.origin = ${origin} and ${visible('e.snapshot')}) end`;
   return `case when ${writer} = ${sender} then true
     when ${writer} <> ${row}.self and exists (select from pgrep.peer_seen p where p.peer = ${writer})

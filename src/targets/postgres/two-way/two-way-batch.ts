@@ -11,8 +11,10 @@ import type { TargetConnection, TargetRow } from '../connection.ts';
 import type { PreparedStatements } from '../prepared-statements.ts';
 import type { StagedTable } from '../stage.ts';
 import type { Folding } from './folding.ts';
-import { joiningSetting, judgeSql, lockRowsSql, seenSetting, settings, stageTruncatedSql } from './judge-sql.ts';
+import { beforeSetting, joiningSetting, judgeSql, seenSetting, settings, stageTruncatedSql } from './judge-sql.ts';
+import { lockRowsSql, lockUntouchedSql } from './lock-sql.ts';
 import { isMeeting, type MeetingTable } from './meeting.ts';
+import type { Optimism } from './optimism.ts';
 import { rememberSeenSql, seenJson } from './seen-sql.ts';
 import { forwardNewerSql, forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
 import { recordUniqueSql } from './unique-conflict-sql.ts';
@@ -21,14 +23,19 @@ export interface TwoWayParts {
   readonly batch: Batch;
   readonly exchange: Exchange;
   readonly tables: readonly StagedTable[];
+  /** Statements by which copied tables join the link. Rows are judged before, by what the tables had seen, and versions kept after. */
+  readonly joined: readonly string[];
   readonly connection: TargetConnection;
   readonly prepared: PreparedStatements;
   readonly folding: Folding;
+  readonly optimism: Optimism;
   readonly maxClockSkewMs: number;
 }
 
 interface MeetingPart {
   readonly table: MeetingTable;
+  /** What the table had seen of the sender; empty: nothing. */
+  readonly before: string;
   readonly floor: { readonly version: string; readonly xid: string } | null;
 }
 
@@ -38,6 +45,12 @@ export interface ApplyStatements {
   readonly empty: readonly string[];
   /** Few rows: statements are prepared, and go by index. */
   readonly small: boolean;
+}
+
+interface AttemptStatements extends ApplyStatements {
+  readonly settle: readonly string[];
+  /** False: without step a, see `Optimism`. */
+  readonly locks: boolean;
 }
 
 /**
@@ -51,7 +64,9 @@ export class TwoWayBatch {
   constructor(parts: TwoWayParts) {
     this.#parts = parts;
     this.#meeting = parts.tables.flatMap(({ table, changed }) =>
-      isMeeting(table) ? [{ table, floor: changed.versions?.floor ?? null }] : [],
+      isMeeting(table)
+        ? [{ table, before: changed.versions?.before ?? '', floor: changed.versions?.floor ?? null }]
+        : [],
     );
   }
 
@@ -62,19 +77,22 @@ export class TwoWayBatch {
 
   /**
    * Judges, merges and commits. Where another session was in the way (a lock not given up, a deadlock, an insert in between) the rows
-   * are let go for a moment and judged anew. Throws a row's error as it came: then nothing is committed and the caller applies carefully.
+   * are let go for a moment and judged anew, a large batch that was judged without locks now with them. Throws a row's error as it came: then nothing is committed and the caller applies carefully.
    */
   async apply(statements: ApplyStatements): Promise<Applied> {
-    const { connection, prepared } = this.#parts;
+    const { connection, prepared, optimism } = this.#parts;
     const settle = this.#settleStatements();
+    let locks = statements.small || this.#mayHold() || !optimism.justified;
     const all = [...this.#lockStatements(), ...this.#judgeStatements(true), ...statements.merges, ...settle];
     const prepares = statements.small ? prepared.prepares(all) : [];
     let begin: readonly string[] = [...prepares, 'savepoint pgrep_judged'];
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return { committed: true, keys: null, held: await this.#attempt(begin, statements, settle) };
+        return { committed: true, keys: null, held: await this.#attempt(begin, { ...statements, settle, locks }) };
       } catch (error) {
         if (connection.closed || !inTheWay.has(sqlState(error))) throw error;
+        if (!locks) optimism.disappoint();
+        locks = true;
         if (attempt >= attempts) return await this.#giveUp(error);
         await connection.script('rollback to savepoint pgrep_judged');
         begin = [];
@@ -98,9 +116,7 @@ export class TwoWayBatch {
       const unique = refused.flatMap((each) => recordUniqueSql(each));
       const removed = refused.map(({ table, tid }) => `delete from ${stageName(table)} where ctid = '${tid}'::tid`);
       await connection.script(
-        [...raced, ...unique, ...removed, ...rememberSeenSql(this.#parts.exchange), ...this.#settleStatements()].join(
-          ';\n',
-        ),
+        [...raced, ...unique, ...removed, ...this.#tellings(), ...this.#settleStatements()].join(';\n'),
       );
       return true;
     } catch (error) {
@@ -112,14 +128,14 @@ export class TwoWayBatch {
 
   async #attempt(
     begin: readonly string[],
-    { merges, empty, small }: ApplyStatements,
-    settle: readonly string[],
+    { merges, empty, small, settle, locks }: AttemptStatements,
   ): Promise<number> {
     const { connection, prepared } = this.#parts;
     const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
-    const judge = [...begin, ...this.#preludes(), ...(small ? [] : byCost), ...run(this.#lockStatements()), ...(small ? joins('on') : []), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
+    const untouched = locks ? [] : this.#meeting.map(({ table }) => lockUntouchedSql(table));
+    const judge = [...begin, ...this.#preludes(), ...(small ? [] : byCost), ...(locks ? run(this.#lockStatements()) : []), ...(small ? joins('on') : []), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
     // What this node will say that it has seen is known before versions are written; not sooner, other batches of the sender would wait for it.
-    const rest = [...run(merges), ...rememberSeenSql(this.#parts.exchange), ...run(settle), ...empty, 'commit'];
+    const rest = [...untouched, ...run(merges), ...this.#tellings(), ...run(settle), ...empty, 'commit'];
     if (!this.#mayHold()) {
       await connection.script([...judge, ...rest].join(';\n'));
       return 0;
@@ -162,8 +178,8 @@ export class TwoWayBatch {
   #preludes(): readonly string[] {
     const { exchange, maxClockSkewMs } = this.#parts;
     return [
-      `select pg_catalog.set_config('${settings.before}', '${exchange.before ?? ''}', true), pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
-      ...this.#meeting.map(({ table }) => `select pg_catalog.set_config('${seenSetting(table)}', ${literal(seenJson(this.#copying(table)?.seen ?? this.#parts.exchange.seen.seen))}, true), pg_catalog.set_config('${joiningSetting(table)}', '${this.#copying(table)?.complete === false ? 't' : 'f'}', true)`), // prettier-ignore
+      `select pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
+      ...this.#meeting.map(({ table, before }) => `select pg_catalog.set_config('${beforeSetting(table)}', '${before}', true), pg_catalog.set_config('${seenSetting(table)}', ${literal(seenJson(this.#copying(table)?.seen ?? this.#parts.exchange.seen.seen))}, true), pg_catalog.set_config('${joiningSetting(table)}', '${this.#copying(table)?.complete === false ? 't' : 'f'}', true)`), // prettier-ignore
       ...this.#meeting.map(({ table }) => `select pgrep.raise_clock((select pg_catalog.max(s.version) from ${stageName(table)} s), ${maxClockSkewMs})`), // prettier-ignore
       // Those who apply to one table take turns.
       `set local lock_timeout = '${turnMs}ms'`,
@@ -171,6 +187,11 @@ export class TwoWayBatch {
       `set local lock_timeout = '${rowMs}ms'`,
       ...this.#meeting.flatMap(({ table, floor }) => (floor === null ? [] : [stageTruncatedSql(table, floor)])),
     ];
+  }
+
+  // What has been seen from now on, by the sender and here: known when versions are written.
+  #tellings(): readonly string[] {
+    return [...rememberSeenSql(this.#parts.exchange), ...this.#parts.joined];
   }
 
   #lockStatements(): readonly string[] {
