@@ -41,6 +41,8 @@ const fewKeys = 2_000;
  * - a local change below an earlier local version was made after the clock was set back. One that was there before that version
  *   was written is not: the version is that of a row merged from it, and a fresh one would beat what others made of that row since.
  *
+ * That it gets only while no open transaction changes the row, whose change might have an older version already: else the key waits for another fold.
+ *
  * Gives the number of keys folded.
  */
 export function foldFunctionSql(table: VersionedTable): string {
@@ -53,7 +55,7 @@ export function foldFunctionSql(table: VersionedTable): string {
     '(q.xid >= pg_catalog.pg_snapshot_xmax(before) or q.xid = any (array(select pg_catalog.pg_snapshot_xip(before))))';
   const upTo = '(up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))';
   // The row is read as it is now: of a key that is due all changes count, also those after `up_to`, which are folded once more later.
-  const judged = `, pg_catalog.bool_or(seen_by_all is null or ${unseen}) as needed, pg_catalog.bool_or(${upTo}) as due`;
+  const judged = { needed: `seen_by_all is null or ${unseen}`, due: upTo };
   return `create or replace function ${foldFunction(tableId)}(least_keys integer, up_to pg_snapshot default null) returns bigint language plpgsql as $pgrep$
 declare
   self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
@@ -89,18 +91,21 @@ type Keys = (alias: string) => string;
 /** What the folded changes meet: the row, its sidecar entry, the floor; and which of them need a version of their own (step f). */
 function meetSql(table: VersionedTable, keys: Keys): string {
   const { tableId } = table;
-  const rowKey = table.key.map(({ column, name }) => `t.${ident(column)} = u.${name}`).join(' and ');
+  const rowKey = (alias: string): string => table.key.map(({ column, name }) => `t.${ident(column)} = ${alias}.${name}`).join(' and '); // prettier-ignore
   const first = ident(table.key[0]?.column ?? '');
   return `  ), met as materialized (
     select ${keys('u')}, u.stamp, u.inserted, u.needed, t.${first} is distinct from null as live, rv.version as known, rv.base, rv.barrier,
       case when t.${first} is distinct from null then ${graveSql('f.stamp[1]')} end as grave
     from unfolded u cross join truncated f
-    left join ${tableIdent(table.table)} t on ${rowKey}
+    left join ${tableIdent(table.table)} t on ${rowKey('u')}
     left join ${sidecarName(tableId)} rv on ${sameKeySql(table, 'rv', 'u')}
     where u.due
   ), judged as materialized (
     select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self and m.stamp[2] >= m.barrier, false) as fresh
     from met m
+  ), locked as materialized (
+    select ${keys('j')} from judged j cross join lateral (select from ${tableIdent(table.table)} t where ${rowKey('j')} for no key update skip locked) l
+    where j.fresh and j.live
 `;
 }
 
@@ -108,12 +113,19 @@ function meetSql(table: VersionedTable, keys: Keys): string {
 function writeSql(table: VersionedTable, keys: Keys): string {
   const { tableId } = table;
   const names = table.key.map(({ name }) => name);
+  const queued = (alias: string): string => names.map((name) => (table.packed ? `array[${alias}.${name}]` : `${alias}.${name}`)).join(', '); // prettier-ignore
+  // `is distinct from null`: not only a null row, as `is null` would say of a composite key with nulls inside.
+  const waits = `j.fresh and j.live and not l.${names[0] ?? ''} is distinct from null`;
   return `  ), versions as materialized (
     select ${keys('j')}, j.fresh, j.live, j.inserted,
       case when j.fresh then ${nextVersionSql('self', 'greatest(j.grave, j.known, j.stamp[1])')} else j.stamp[1] end as version,
       case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid,
       ${builtOnSql({ known: 'j.known', base: 'j.base', self: 'self' })} as base
-    from judged j where j.needed or j.fresh or j.known is not null or ${heldSql(table, 'j')}
+    from judged j left join locked l on ${sameKeySql(table, 'l', 'j')}
+    where (j.needed or j.fresh or j.known is not null or ${heldSql(table, 'j')}) and not (${waits})
+  ), waiting as (
+    insert into pgrep.queue_${tableId} (version, inserted, ${names.join(', ')})
+    select j.stamp[1], j.inserted, ${queued('j')} from judged j left join locked l on ${sameKeySql(table, 'l', 'j')} where ${waits}
   ), written as (
     insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier, base)
     select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, v.base
@@ -123,7 +135,7 @@ function writeSql(table: VersionedTable, keys: Keys): string {
     where excluded.version > rv.version
   ), queued_again as (
     insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
-    select 0, self, ${names.map((name) => (table.packed ? `array[v.${name}]` : `v.${name}`)).join(', ')} from versions v where v.fresh
+    select 0, self, ${queued('v')} from versions v where v.fresh
   ), reached as (
     update pgrep.versioned_table v set folded = coalesce(up_to, pg_catalog.pg_current_snapshot()), floor_version = f.stamp[1], floor_xid = f.stamp[2]
     from truncated f where v.table_id = ${tableId}

@@ -10,12 +10,15 @@ export const microsecondsSql = "(pg_catalog.date_part('epoch', pg_catalog.clock_
 /**
  * SQL for the next version of this node (`self`: SQL of its node id), as queue rows get it by default. A hybrid logical clock (DESIGN section 5):
  * microseconds, but above all that this node has seen of others and has given out itself, and the node in the low byte. `above`: a version that
- * it must exceed; null: none. `now`: SQL of the time.
+ * it must exceed; null: none. `now`: SQL of the time. While the server's clock is behind, the counter goes on by nextval, which gives no number
+ * twice; setval, of two at once, would leave the lower of theirs.
  */
 export function nextVersionSql(self: string, above: string | null = null, now = microsecondsSql): string {
-  const exceeds = above === null ? '' : `, (${above} >> 8) + 1`;
-  return `((pg_catalog.setval('pgrep.ticks', greatest(${now},
-    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1${exceeds})) << 8) | ${self})`;
+  const [clock, ticks] = ['clock', 'ticks'].map((name) => `pg_catalog.pg_sequence_last_value('pgrep.${name}')`);
+  const others = above === null ? clock : `greatest(${clock}, ${above} >> 8)`;
+  return `((case when ${now} > greatest(${ticks}, ${others}) then pg_catalog.setval('pgrep.ticks', ${now})
+    when ${ticks} >= ${others} then pg_catalog.nextval('pgrep.ticks')
+    else pg_catalog.setval('pgrep.ticks', greatest(${ticks}, ${others}) + 1) end << 8) | ${self})`;
 }
 
 /** What is to be known of a queue to read its keys. */
@@ -33,27 +36,44 @@ export function unfoldedCondition(tableId: string): string {
     or q.xid = any (array(select pg_catalog.pg_snapshot_xip(v.folded) ${folded})))`;
 }
 
-/** SQL: version and transaction of a queue row (alias `q`) as one comparable bigint[]. */
-export const stampSql = 'array[q.version, q.xid::text::bigint]';
+/** SQL: version and transaction of a queue row (`alias`) as one comparable bigint[]. */
+export function stampSql(alias: string): string {
+  return `array[${alias}.version, ${alias}.xid::text::bigint]`;
+}
 
 /** From-items: a queue (`q`) with its keys (`k`), named as there. */
-export function queueWithKeys({ tableId, key, packed }: QueuedKeys): string {
+export function queueWithKeys(queue: QueuedKeys): string {
+  return `pgrep.queue_${queue.tableId} q cross join lateral ${keysOf(queue)}`;
+}
+
+/** From-item: the keys (`k`), named as there, of a row `q` that has a queue's key columns. */
+export function keysOf({ key, packed }: Pick<QueuedKeys, 'key' | 'packed'>): string {
   const names = key.map(({ name }) => name);
-  if (!packed) return `pgrep.queue_${tableId} q cross join lateral (select ${names.map((name) => `q.${name}`).join(', ')}) as k`; // prettier-ignore
-  return `pgrep.queue_${tableId} q cross join lateral rows from (${names
-    .map((name) => `pg_catalog.unnest(q.${name})`)
-    .join(', ')}) as k (${names.join(', ')})`;
+  if (!packed) return `(select ${names.map((name) => `q.${name}`).join(', ')}) as k`;
+  return `rows from (${names.map((name) => `pg_catalog.unnest(q.${name})`).join(', ')}) as k (${names.join(', ')})`;
 }
 
 /**
  * Query for the newest local change of each key that is not folded: the key columns, `stamp` and `inserted`. `where`: other queue rows (`q`) than
- * those; `more`: further columns.
+ * those; `any`: further columns, true where a condition holds for any of a key's queue rows.
  */
-export function unfoldedSql(table: VersionedTable, where = unfoldedCondition(table.tableId), more = ''): string {
+export function unfoldedSql(
+  table: VersionedTable,
+  where = unfoldedCondition(table.tableId),
+  any: Readonly<Record<string, string>> = {},
+): string {
   const columns = table.key.map(({ name }) => `k.${name}`).join(', ');
-  return `select ${columns}, pg_catalog.max(${stampSql}) as stamp, pg_catalog.bool_or(q.inserted) as inserted${more}
-from ${queueWithKeys(table)}
-where ${where} and not q.truncated and q.from_node is null
+  const queued = table.key.map(({ name }) => `q.${name}`).join(', ');
+  // What is the same for all keys of a queue row is made before they are unnested; `offset 0` keeps it there.
+  const conditions = Object.entries(any)
+    .map(([name, condition]) => `, ${condition} as ${name}`)
+    .join('');
+  const flags = Object.keys(any)
+    .map((name) => `, pg_catalog.bool_or(q.${name}) as ${name}`)
+    .join('');
+  return `select ${columns}, pg_catalog.max(q.stamp) as stamp, pg_catalog.bool_or(q.inserted) as inserted${flags}
+from (select ${queued}, q.inserted, ${stampSql('q')} as stamp${conditions} from pgrep.queue_${table.tableId} q
+  where ${where} and not q.truncated and q.from_node is null offset 0) q cross join lateral ${keysOf(table)}
 group by ${columns}`;
 }
 
@@ -64,7 +84,7 @@ group by ${columns}`;
 export function floorSql({ tableId }: VersionedTable, where = unfoldedCondition(tableId)): string {
   return `select pg_catalog.max(f.stamp) as stamp from (
   select array[v.floor_version, v.floor_xid] as stamp from pgrep.versioned_table v where v.table_id = ${tableId}
-  union all select ${stampSql} from pgrep.queue_${tableId} q where q.truncated and q.from_node is null and ${where}) f`;
+  union all select ${stampSql('q')} from pgrep.queue_${tableId} q where q.truncated and q.from_node is null and ${where}) f`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { nextVersionSql } from '../../src/versions/version-sql.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 
 let server: PostgresServer;
@@ -29,14 +30,39 @@ test('a schema from before versions is upgraded in place: no queue row is lost, 
     await client.query(`${oldQueue}; insert into pgrep.queue_1 (k1) values ('{1,2}')`);
     await client.query(`begin; ${migration('0004_versions')}; commit`);
     await client.query("insert into pgrep.queue_1 (inserted, k1) values (true, '{3}')");
+    await client.query(`begin; ${migration('0005_ticks')}; commit`);
+    await client.query("insert into pgrep.queue_1 (inserted, k1) values (true, '{4}')");
     const { rows } = await client.query(
       'select k1, inserted, (version & 255)::integer as node, version > 1::bigint << 58 as now from pgrep.queue_1 order by k1',
     );
     expect(rows).toEqual([
       { k1: [1, 2], inserted: false, node: 1, now: false },
       { k1: [3], inserted: true, node: 7, now: true },
+      { k1: [4], inserted: true, node: 7, now: true },
     ]);
   } finally {
     await client.end();
+  }
+});
+
+test('while the clock is behind, writers at once get no version twice, and each its own in rising order', async () => {
+  const url = await server.createDatabase('behind');
+  const clients = Array.from({ length: 4 }, () => new pg.Client({ connectionString: url }));
+  await Promise.all(clients.map((client) => client.connect()));
+  try {
+    for (const name of ['0001_init', '0004_versions']) await clients[0]?.query(migration(name));
+    await clients[0]?.query("select setval('pgrep.ticks', (extract(epoch from now()) * 1000000)::bigint + 600000000)");
+    const each = await Promise.all(
+      clients.map(async (client) => {
+        const { rows } = await client.query(
+          `select (${nextVersionSql('7')})::text as version from generate_series(1, 20000)`,
+        );
+        return rows.map(({ version }: { version: string }) => version);
+      }),
+    );
+    for (const versions of each) expect(versions).toEqual(versions.toSorted());
+    expect(new Set(each.flat()).size).toBe(80_000);
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
   }
 });

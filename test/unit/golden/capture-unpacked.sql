@@ -1,7 +1,8 @@
 create table pgrep.queue_7 (
   xid xid8 not null default pg_catalog.pg_current_xact_id(),
-  version bigint not null default ((pg_catalog.setval('pgrep.ticks', greatest((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint,
-    pg_catalog.pg_sequence_last_value('pgrep.clock') + 1, pg_catalog.pg_sequence_last_value('pgrep.ticks') + 1)) << 8) | 1),
+  version bigint not null default ((case when (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint > greatest(pg_catalog.pg_sequence_last_value('pgrep.ticks'), pg_catalog.pg_sequence_last_value('pgrep.clock')) then pg_catalog.setval('pgrep.ticks', (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::bigint)
+    when pg_catalog.pg_sequence_last_value('pgrep.ticks') >= pg_catalog.pg_sequence_last_value('pgrep.clock') then pg_catalog.nextval('pgrep.ticks')
+    else pg_catalog.setval('pgrep.ticks', greatest(pg_catalog.pg_sequence_last_value('pgrep.ticks'), pg_catalog.pg_sequence_last_value('pgrep.clock')) + 1) end << 8) | 1),
   slice smallint not null default pg_catalog.pg_sequence_last_value('pgrep.slice'),
   from_node smallint,
   truncated boolean not null default false,
