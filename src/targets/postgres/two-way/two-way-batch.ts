@@ -153,7 +153,8 @@ export class TwoWayBatch {
       const found = rows.find((row) => row['route'] === table.route.id)?.['held'];
       if (typeof found !== 'string') continue;
       const tids = JSON.parse(found) as readonly string[];
-      for (const tid of tids) refused.push(await describeStaged(connection, { table, tid }, heldConflict));
+      // Not one by one: the rows are locked, and the connection pipelines.
+      refused.push(...(await Promise.all(tids.map((tid) => describeStaged(connection, { table, tid }, heldConflict)))));
       const list = literal(`{${tids.map((tid) => `"${tid}"`).join(',')}}`);
       await connection.script(`delete from ${stageName(table)} where ctid = any (${list}::tid[])`);
     }
