@@ -1,3 +1,4 @@
+import { literal } from '../db/quote.ts';
 import { serverLife } from '../db/server-life.ts';
 import { changedFunction, changedFunctionSql, floorFunction, floorFunctionSql } from './changed-sql.ts';
 import { foldFunction, foldFunctionSql } from './fold-sql.ts';
@@ -20,7 +21,7 @@ export async function installVersions(db: VersionsDatabase, tableId: string): Pr
     const table = await describeVersioned(db, tableId);
     if (await isCurrent(db, table)) return;
     // One message is one transaction: between the end of a function and its new text nobody may look for it.
-    await db.query(installSql(table).join(';\n'));
+    await db.query([...installSql(table), ...retypeSql(table)].join(';\n'));
   } finally {
     await db.query('select pg_catalog.pg_advisory_unlock($1)', [installLock]);
   }
@@ -93,8 +94,22 @@ async function isCurrent(db: VersionsDatabase, table: VersionedTable): Promise<b
     const { rows } = await db.query('select p.prosrc from pg_catalog.pg_proc p where p.oid = pg_catalog.to_regprocedure($1)', [name]); // prettier-ignore
     if (rows[0]?.['prosrc'] !== sql.split('$pgrep$')[1]) return false;
   }
-  const { rows } = await db.query('select exists (select from pgrep.versioned_table v where v.table_id = $1) as there', [table.tableId]); // prettier-ignore
-  return rows[0]?.['there'] === 't';
+  const { rows } =
+    await db.query(`select exists (select from pgrep.versioned_table v where v.table_id = ${table.tableId}) and not exists (
+    select from (values ${table.key.map(({ name, type }) => `('${name}', ${literal(bare(type))}::regtype)`).join(', ')}) k (name, type)
+    where not exists (select from pg_catalog.pg_attribute a where a.attrelid = ${literal(sidecarName(table.tableId))}::regclass and a.attname = k.name and a.atttypid = k.type)) as current`);
+  return rows[0]?.['current'] === 't';
+}
+
+/** Statements that give the sidecar the key types of the queue, which follow the table's. Where they are the same nothing is rewritten. */
+function retypeSql({ tableId, key }: VersionedTable): readonly string[] {
+  const types = key.map(({ name, type }) => `alter column ${name} type ${type} using ${name}::${bare(type)}`);
+  return [`alter table ${sidecarName(tableId)} ${types.join(', ')}`];
+}
+
+// Without the collation.
+function bare(type: string): string {
+  return type.replace(/ collate .*$/, '');
 }
 
 // Two above the key of migrations.
