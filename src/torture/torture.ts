@@ -59,6 +59,8 @@ export async function torture(options: TortureOptions, say: Say, signal: AbortSi
     if (!result.passed || options.keep) cluster.keep();
     return { ...result, folder: !result.passed || options.keep ? cluster.folder : null };
   } catch (error) {
+    // Who interrupts a run has found nothing.
+    if (signal.aborted && !options.keep) throw error;
     cluster.keep();
     say(`stopped by an error; data and logs: ${cluster.folder}`);
     throw error;
