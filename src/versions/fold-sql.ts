@@ -10,6 +10,7 @@ import {
   keysInRow,
   nextVersionSql,
   peersSql,
+  queueWithKeys,
   sameKeySql,
   unfoldedCondition,
   unfoldedSql,
@@ -41,7 +42,8 @@ const fewKeys = 2_000;
  * - a local change below an earlier local version was made after the clock was set back. One that was there before that version
  *   was written is not: the version is that of a row merged from it, and a fresh one would beat what others made of that row since.
  *
- * That it gets only while no open transaction changes the row, whose change might have an older version already: else the key waits for another fold.
+ * That it gets only while no open transaction changes the row, whose change might have an older version already: else the transactions that
+ * changed it so far count as not folded.
  *
  * Gives the number of keys folded.
  */
@@ -77,7 +79,7 @@ begin
 ${unfoldedSql(table, since, judged)}
   ), truncated as (
 ${floorSql(table, `${since} and ${upTo}`)}
-${meetSql(table, keys)}${writeSql(table, keys)}  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
+${meetSql(table, keys)}${writeSql(table, keys, since)}  select greatest(pg_catalog.max(u.stamp[1]), pg_catalog.max(f.stamp[1])), pg_catalog.count(u.*) into highest, folded_keys
   from truncated f left join unfolded u on true;
   -- What is written from here on is newer than all that was folded, also when the server's clock was set back.
   perform pgrep.raise_clock(highest, 9223372036854775807);
@@ -109,8 +111,8 @@ function meetSql(table: VersionedTable, keys: Keys): string {
 `;
 }
 
-/** Writes the versions, queues again what got a new one, and says how far it is folded. */
-function writeSql(table: VersionedTable, keys: Keys): string {
+/** Writes the versions, queues again what got a new one, and says how far it is folded. `since`: condition on queue rows (q) that were not folded. */
+function writeSql(table: VersionedTable, keys: Keys, since: string): string {
   const { tableId } = table;
   const names = table.key.map(({ name }) => name);
   const queued = (alias: string): string => names.map((name) => (table.packed ? `array[${alias}.${name}]` : `${alias}.${name}`)).join(', '); // prettier-ignore
@@ -123,9 +125,8 @@ function writeSql(table: VersionedTable, keys: Keys): string {
       ${builtOnSql({ known: 'j.known', base: 'j.base', self: 'self' })} as base
     from judged j left join locked l on ${sameKeySql(table, 'l', 'j')}
     where (j.needed or j.fresh or j.known is not null or ${heldSql(table, 'j')}) and not (${waits})
-  ), waiting as (
-    insert into pgrep.queue_${tableId} (version, inserted, ${names.join(', ')})
-    select j.stamp[1], j.inserted, ${queued('j')} from judged j left join locked l on ${sameKeySql(table, 'l', 'j')} where ${waits}
+  ), waiting as materialized (
+    select ${keys('j')} from judged j left join locked l on ${sameKeySql(table, 'l', 'j')} where ${waits}
   ), written as (
     insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier, base)
     select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, v.base
@@ -137,7 +138,8 @@ function writeSql(table: VersionedTable, keys: Keys): string {
     insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
     select 0, self, ${queued('v')} from versions v where v.fresh
   ), reached as (
-    update pgrep.versioned_table v set folded = coalesce(up_to, pg_catalog.pg_current_snapshot()), floor_version = f.stamp[1], floor_xid = f.stamp[2]
+    update pgrep.versioned_table v set folded = pgrep.with_open(coalesce(up_to, pg_catalog.pg_current_snapshot()), (
+      select pg_catalog.array_agg(distinct q.xid) from ${queueWithKeys(table)} join waiting w on ${sameKeySql(table, 'k', 'w')} where ${since} and q.from_node is null)), floor_version = f.stamp[1], floor_xid = f.stamp[2]
     from truncated f where v.table_id = ${tableId}
   )
 `;

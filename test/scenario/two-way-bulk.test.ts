@@ -65,3 +65,32 @@ test('G5: an open transaction on a row that a large batch finds equal is waited 
   expect(lost['b']).toContainEqual({ info: 'older' });
   expect(daemon.running).toBe(true);
 });
+
+test('G5: a row that gets a fresh version while a large batch is being merged is judged again', async () => {
+  await using mesh = await Mesh.create(server, 'folded', { nodes: ['a', 'b'], sql: tableSql });
+  await mesh.sql('a', fill);
+  await mesh.add({ to: ['b'] });
+  await mesh.sql('b', gate);
+  await using daemon = await replaying(mesh);
+  const folding = new pg.Client({ connectionString: mesh.url('b') });
+  await folding.connect();
+  try {
+    await folding.query('begin; select from pgrep.versioned_table for update');
+    // The clock of b was set back: an own change below an earlier own version.
+    await folding.query(`savepoint made; update public.t set info = 'of b' where id in (4999, 5000);
+      insert into pgrep.row_version_1 (k1, version, xid, dead, inserted, barrier)
+      select k, (((version >> 8) + 10) << 8) | 2, 1, false, false, 0 from pgrep.queue_1 q cross join unnest(q.k1) k where xid = pg_current_xact_id(); commit;
+      begin; select from pgrep.versioned_table for update`);
+    await mesh.sql('a', "update public.t set n = 1, info = 'bulk'");
+    const waiting = "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+    await waitFor(async () => (await mesh.sql('b', waiting)).length > 0, { what: 'the merge to wait' });
+    await folding.query('commit');
+  } finally {
+    await folding.end();
+  }
+  await mesh.sql('b', 'select pgrep.fold_1(1)');
+  await mesh.sql('b', 'delete from public.gate');
+  const kept = await sameEverywhere(mesh, "select id, info from public.t where info <> 'bulk' order by id");
+  expect(kept.length).toBeGreaterThan(0);
+  expect(daemon.running).toBe(true);
+});

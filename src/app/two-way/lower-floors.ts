@@ -1,7 +1,7 @@
 import { PgrepError } from '../../core/error.ts';
 import { showTable } from '../../core/route.ts';
 import { foldFunction } from '../../versions/fold-sql.ts';
-import { peersSql } from '../../versions/version-sql.ts';
+import { peersSql, unfoldedCondition } from '../../versions/version-sql.ts';
 import type { App } from '../open.ts';
 import { peersOf, type Member } from './member.ts';
 
@@ -21,10 +21,11 @@ export async function lowerFloors(app: App, members: readonly Member[]): Promise
   }
 }
 
-// Nothing older than the TRUNCATE can arrive any more from peers that have seen it.
+// Nothing older than the TRUNCATE can arrive any more from peers that have seen it. A row below it that is not folded yet still needs it for its version.
 function lowerSql(tableId: string): string {
   return `update pgrep.versioned_table v set floor_version = 0, floor_xid = 0
 where v.table_id = ${tableId} and v.floor_version > 0
+  and not exists (select from pgrep.queue_${tableId} q where q.from_node is null and q.version < v.floor_version and ${unfoldedCondition(tableId)})
   and not exists (select ${peersSql(tableId)} and not exists (
     select from pgrep.node n where n.name = r.target and (n.node_id = v.floor_version & 255 or exists (
       select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = v.floor_version & 255

@@ -8,7 +8,7 @@ import { keyColumns, stagedKeyIs, stagedKeyOrder, stagedKeyValues, type MeetingT
 
 /**
  * Step d: fails with SQLSTATE PGC02 when a local change of a staged key was committed after the rows were judged: an insert of a row
- * that was not there to be locked. All begins again then.
+ * that was not there to be locked; or that the fold gave one a fresh version. All begins again then.
  */
 export function stopIfRacedSql(table: MeetingTable): string {
   const judged = `pg_catalog.current_setting(${literal(judgedSetting(table))})::pg_snapshot`;
@@ -16,7 +16,7 @@ export function stopIfRacedSql(table: MeetingTable): string {
     .map(({ column, name }) => `k.${name} = ${stagedValue(column)}`)
     .join(' and ');
   return `select pgrep.stop_if_raced(exists (select from ${queueWithKeys(table.versioned)} join ${stageName(table)} s on ${keys}
-where q.xid >= pg_catalog.pg_snapshot_xmin(${judged}) and not pg_catalog.pg_visible_in_snapshot(q.xid, ${judged}) and q.from_node is null and not q.truncated))`;
+where q.xid >= pg_catalog.pg_snapshot_xmin(${judged}) and not pg_catalog.pg_visible_in_snapshot(q.xid, ${judged}) and (q.from_node is null or q.from_node = ${selfSql}) and not q.truncated))`;
 }
 
 /**
