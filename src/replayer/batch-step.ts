@@ -216,8 +216,8 @@ async function touchHeld(session: LinkSession, view: SourceView, tables: readonl
   return untouched;
 }
 
-/** Routes whose tables were copied and are in no batch yet. */
-function joining({ live, position }: LinkSession): readonly string[] {
+/** Ids of the routes whose copy is complete and that have not joined the link's batches yet. */
+export function joining({ live, position }: LinkSession): readonly string[] {
   return live.filter((route) => position.tables.has(route.id)).map((route) => route.id);
 }
 

@@ -5,7 +5,7 @@ import { takeRetryRequests, wakeMissingParents } from '../failures/error-records
 import type { Doorbell } from '../queue/doorbell.ts';
 import type { Peek } from '../queue/peek.ts';
 import { foldMs } from '../versions/fold-sql.ts';
-import { applyBatch, applyNothing, type BatchOutcome } from './batch-step.ts';
+import { applyBatch, applyNothing, joining, type BatchOutcome } from './batch-step.ts';
 import type { LinkSession } from './link-session.ts';
 import { reportLink, type LinkReport } from './link-state.ts';
 import { isFlushDue, restMs, smoothRate } from './pacing.ts';
@@ -180,7 +180,7 @@ export class LinkLoop {
       await this.#report({ rate: 0, catchingUp: false });
     }
     if (state.unflushed && isFlushDue(monotonicMs(), state.lastFlushMs)) return this.#flush(peek, signal);
-    if (this.#hasToTell(peek)) return this.#flush(peek, signal);
+    if (this.#hasToTell(peek) || this.#hasToJoin(peek)) return this.#flush(peek, signal);
     state.busy = 0;
     if (!peek.doorbell) {
       // Set after the look: look once more before waiting, or a commit in between would go unheard.
@@ -204,6 +204,11 @@ export class LinkLoop {
   /** True when rows came in from other nodes since the target was last told, and the link has been idle for a moment. */
   #hasToTell({ arrived }: Peek): boolean {
     return arrived !== null && arrived.batches !== this.#state.told && monotonicMs() - this.#state.toldMs >= tellMs;
+  }
+
+  /** True when copied tables of a two-way link wait for a batch to join it by: until they have, versions are kept for them everywhere. */
+  #hasToJoin({ arrived }: Peek): boolean {
+    return arrived !== null && joining(this.#session).length > 0;
   }
 
   #told({ arrived }: Peek): void {

@@ -306,3 +306,15 @@ test('G6: a change that its link has passed, but that comes with the copied tabl
   expect(back.running).toBe(true);
   expect(daemon.running).toBe(true);
 });
+
+test('versions of copied rows are forgotten by all nodes also where nobody writes', async () => {
+  await using mesh = await Mesh.create(server, 'quiet', { nodes: ['a', 'b', 'c'], sql: tableSql });
+  await mesh.sql('a', "insert into public.t select i, i, '' from generate_series(1, 3000) i");
+  await mesh.add({ to: ['b', 'c'] });
+  expect((await mesh.sql('b', 'select from pgrep.row_version_1')).length).toBe(3000);
+  await using daemon = await replaying(mesh);
+  const kept = 'select from pgrep.row_version_1 union all select from pgrep.peer_copying';
+  const forgotten = async (): Promise<boolean> => Object.values(await mesh.everywhere(kept)).flat().length === 0;
+  await waitFor(forgotten, { what: 'versions to be forgotten', deadlineMs: 60_000 });
+  expect(daemon.running).toBe(true);
+});
