@@ -54,11 +54,13 @@ where not exists (select from ${stageName(table)} s where ${sameKey(table)})
 /**
  * Step b, in a statement of its own after the rows were locked: compares each staged row with the newest version known here.
  * Staged rows that lose leave the stage; what lost to a concurrent version, on either side, goes to `pgrep.conflict`. With policy
- * `function` a staged row becomes the merged one where that differs from the winner. Gives one row: `held`, a json array of the stage's row pointers to hold.
+ * `function` a staged row becomes the merged one where that differs from the winner. Gives one row: `held`, a json array of [the stage's row pointer, why]
+ * for rows to hold; why is null where the policy says so. `guarded`: a function that fails (see guardSql) does not fail the statement.
  * `small`: rows and versions are looked up key by key, whatever the planner thinks of the tables' sizes when it plans.
  */
-export function judgeSql(table: MeetingTable, small: boolean): string {
+export function judgeSql(table: MeetingTable, small: boolean, guarded = false): string {
   const policy = table.route.twoWay?.policy ?? 'last-write-wins';
+  const guards = guarded && policy === 'function';
   return `with unfolded as materialized (${unfoldedSql(table.versioned)}),
 known as materialized (
   select s.ctid as tid, s.live, s.version, s.xid, s.inserted, s.base, s.swept, f.self,
@@ -84,12 +86,12 @@ known as materialized (
     ${baseSql('m.local_version', { stamp: 'm.stamp[1]', known: 'm.rv_version', base: 'm.rv_base', self: 'm.self' })} as local_base
   from met m
 ), judged as materialized (
-  select r.*, c.local_row, c.remote_row, c.key, ${holdSql(policy)} as hold${mergeColumns(table, policy)}
+  select r.*, c.local_row, c.remote_row, c.key, ${guards ? 'm.failure is distinct from null' : holdSql(policy)} as hold, ${guards ? 'm.failure' : 'null::text'} as failure${mergeColumns(table, policy)}
   from ranked r
   join ${stageName(table)} s on s.ctid = r.tid
   ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
   cross join lateral (select ${rowJson(table, 't', 'r.there')} as local_row, ${rowJson(table, 's', 'r.live')} as remote_row,
-    ${stagedKeyTexts(table)} as key) c${mergeJoin(table, policy)}
+    ${stagedKeyTexts(table)} as key) c${mergeJoin(table, policy, guards)}
   where (case when r.wins then ${lostHere(table)} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
     and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
     -- A row that was inserted took nothing back from the TRUNCATE.
@@ -99,13 +101,13 @@ known as materialized (
   select ${literal(table.route.targetTable.schema)}, ${literal(table.route.targetTable.name)}, j.key, ${kindSql}, ${literal(policy)},
     case when j.hold then 'held' ${policy === 'function' ? "when j.merges then 'merged' " : ''}when j.wins then 'remote' else 'local' end,
     ${literal(table.route.source)}, j.local_version, j.version, j.local_row, j.remote_row
-  from judged j on conflict do nothing
+  from judged j where j.failure is not distinct from null on conflict do nothing
 ), lost as (
   delete from ${stageName(table)} s using ranked r where s.ctid = r.tid and not r.wins
     and not exists (select from judged j where j.tid = r.tid and (j.hold${policy === 'function' ? ' or j.merges' : ''}))
 )${mergedSql(table, policy)}
 select pg_catalog.set_config(${literal(judgedSetting(table))}, pg_catalog.pg_current_snapshot()::text, true) as judged,
-  (select pg_catalog.json_agg(j.tid::text) from judged j where j.hold)::text as held, ${literal(table.route.id)} as route`;
+  (select pg_catalog.json_agg(pg_catalog.json_build_array(j.tid::text, j.failure)) from judged j where j.hold)::text as held, ${literal(table.route.id)} as route`;
 }
 
 // `offset 0` keeps the planner from making one join of it.
@@ -163,14 +165,39 @@ function mergeColumns(table: MeetingTable, policy: ConflictPolicy): string {
     else row(${made})::record operator(pg_catalog.*<>) row(${ours})::record end, false) as merges`;
 }
 
-function mergeJoin(table: MeetingTable, policy: ConflictPolicy): string {
+function mergeJoin(table: MeetingTable, policy: ConflictPolicy, guarded: boolean): string {
   if (policy !== 'function' || table.route.twoWay?.function == null) return '';
   const type = tableIdent(table.route.targetTable);
   const staged = table.rowColumns.map((name) => {
     const column = table.columns.find((each) => each.target === name);
     return column === undefined ? `t.${ident(name)}` : stagedValue(column);
   });
-  return `\n  left join lateral (select ${table.route.twoWay.function}(t::${type}, r.local_version, row(${staged.join(', ')})::${type}, r.version) as made) m on r.there and r.live`;
+  const rows = `t::${type}, r.local_version, row(${staged.join(', ')})::${type}, r.version`;
+  const made = guarded
+    ? `select g.made, g.failure from ${guardName(table)}(${rows}) g`
+    : `select ${table.route.twoWay.function}(${rows}) as made`;
+  return `\n  left join lateral (${made}) m on r.there and r.live`;
+}
+
+function guardName(table: MeetingTable): string {
+  return `pg_temp.pgrep_merge_${table.route.id}`;
+}
+
+/** DDL of a function around the route's policy function that gives an error as `failure`, its SQLSTATE and message; nothing with other policies. For the careful path: a subtransaction a call. */
+export function guardSql(table: MeetingTable): readonly string[] {
+  const { twoWay, targetTable } = table.route;
+  if (twoWay?.policy !== 'function' || twoWay.function == null) return [];
+  const type = tableIdent(targetTable);
+  return [
+    `create or replace function ${guardName(table)}(ours ${type}, our_version bigint, theirs ${type}, their_version bigint, out made ${type}, out failure text)
+language plpgsql as $pgrep$
+begin
+  made := ${twoWay.function}(ours, our_version, theirs, their_version);
+exception when others then
+  failure := sqlstate || ' ' || sqlerrm;
+end
+$pgrep$`,
+  ];
 }
 
 // The merged row is a new write of this node, newer than both.

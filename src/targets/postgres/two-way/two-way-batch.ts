@@ -11,7 +11,15 @@ import type { TargetConnection, TargetRow } from '../connection.ts';
 import type { PreparedStatements } from '../prepared-statements.ts';
 import type { StagedTable } from '../stage.ts';
 import type { Folding } from './folding.ts';
-import { beforeSetting, joiningSetting, judgeSql, seenSetting, settings, stageTruncatedSql } from './judge-sql.ts';
+import {
+  beforeSetting,
+  guardSql,
+  joiningSetting,
+  judgeSql,
+  seenSetting,
+  settings,
+  stageTruncatedSql,
+} from './judge-sql.ts';
 import { lockRowsSql, lockUntouchedSql } from './lock-sql.ts';
 import { isMeeting, type MeetingTable } from './meeting.ts';
 import type { Optimism } from './optimism.ts';
@@ -103,7 +111,7 @@ export class TwoWayBatch {
 
   /** Steps a and b by themselves, with the held rows taken out. Gives their number. */
   async judge(): Promise<number> {
-    const judge = [...this.#preludes(), ...this.#lockStatements(), ...joins('on'), ...this.#judgeStatements(true), ...joins('off')]; // prettier-ignore
+    const judge = [...this.#preludes(), ...this.#lockStatements(), ...joins('on'), ...this.#meeting.flatMap(({ table }) => [...guardSql(table), judgeSql(table, true, true)]), ...joins('off')]; // prettier-ignore
     const rows = await this.#parts.connection.script(judge.join(';\n'));
     return await this.#hold(rows);
   }
@@ -152,10 +160,10 @@ export class TwoWayBatch {
     for (const { table } of this.#meeting) {
       const found = rows.find((row) => row['route'] === table.route.id)?.['held'];
       if (typeof found !== 'string') continue;
-      const tids = JSON.parse(found) as readonly string[];
+      const held = JSON.parse(found) as readonly (readonly [string, string | null])[];
       // Not one by one: the rows are locked, and the connection pipelines.
-      refused.push(...(await Promise.all(tids.map((tid) => describeStaged(connection, { table, tid }, heldConflict)))));
-      const list = literal(`{${tids.map((tid) => `"${tid}"`).join(',')}}`);
+      refused.push(...(await Promise.all(held.map(([tid, failure]) => describeStaged(connection, { table, tid }, failure === null ? heldConflict : failedFunction(table, failure)))))); // prettier-ignore
+      const list = literal(`{${held.map(([tid]) => `"${tid}"`).join(',')}}`);
       await connection.script(`delete from ${stageName(table)} where ctid = any (${list}::tid[])`);
     }
     if (refused.length > 0) await batch.hold(refused);
@@ -230,6 +238,15 @@ const turnMs = 10_000;
 // Only for what was changed lately and is not indexed; tables and sidecars are looked up by key.
 const joins = (state: 'on' | 'off'): readonly string[] => [`set local enable_hashjoin = ${state}`];
 const byCost = ['set local enable_hashjoin = on; set local enable_mergejoin = on; set local enable_seqscan = on'];
+
+/** `failure`: SQLSTATE and message. */
+function failedFunction({ route }: MeetingTable, failure: string): Pick<RefusedRow, 'reason' | 'message'> {
+  const [reason = ''] = failure.split(' ', 1);
+  return {
+    reason,
+    message: `policy function ${route.twoWay?.function ?? ''} failed: ${failure.slice(reason.length + 1)}`,
+  };
+}
 
 const heldConflict: Pick<RefusedRow, 'reason' | 'message'> = {
   reason: 'conflict',
