@@ -34,8 +34,7 @@ declare
 begin
   -- What is new may be seen by all in a moment, and then needs no entry: only what was there at the last time is folded.
   perform ${foldFunction(tableId)}(1, v.looked) from pgrep.versioned_table v
-  where v.table_id = ${tableId} and (v.looked is null
-    or (pg_catalog.pg_snapshot_xmax(v.looked) >= pg_catalog.pg_snapshot_xmax(v.folded) and v.looked::text <> v.folded::text));
+  where v.table_id = ${tableId} and (v.looked is null or pg_catalog.pg_snapshot_xmax(v.looked) > pg_catalog.pg_snapshot_xmax(v.folded));
   update pgrep.versioned_table v set looked = pg_catalog.pg_current_snapshot() where v.table_id = ${tableId} and v.looked::text is distinct from pg_catalog.pg_current_snapshot()::text;
   if not exists (select from ${sidecarName(tableId)}) then
     return 0;
