@@ -6,11 +6,12 @@ import { postgresNode, type App } from './open.ts';
 import { withCopyLease } from './copy-lease.ts';
 import type { CopyOptions, CopyProgress, CopyResult } from './results.ts';
 import { announceRoutes, restartRoute } from './route-changes.ts';
+import { checkKnownNodes, readKnownNodes } from './two-way/known-nodes.ts';
 import { copyPlace, copyUnderLease, currentRoute, runCopy } from './run-copy.ts';
 
 /**
  * Goes on with interrupted copies of a table; with `restart` copies all its rows again, deleting at the target what the source lacks.
- * Throws `no` when there is nothing to go on with.
+ * Throws `no` when there is nothing to go on with, `config` when the target has forgotten the source.
  */
 export async function copyTable(
   app: App,
@@ -26,6 +27,7 @@ export async function copyTable(
   if (chosen.length === 0) throw notReplicated(options, from);
   const todo = options.restart ? chosen : chosen.filter((route) => route.state === 'copying');
   if (todo.length === 0) throw nothingToCopy(options);
+  for (const route of todo) await refuseForgotten(app, route);
   const tables: CopyResult['tables'][number][] = [];
   for (const route of todo) {
     const begun = monotonicMs();
@@ -39,6 +41,13 @@ export async function copyTable(
     });
   }
   return { tables };
+}
+
+/** What a forgotten node sends anew would be older than all that others wrote since, for some of them only. Throws `config`. */
+async function refuseForgotten(app: App, { source, target, twoWay }: Route): Promise<void> {
+  if (twoWay === null) return;
+  const own = (await readKnownNodes(await app.session(source))).filter(({ name }) => name === source);
+  checkKnownNodes(own, await readKnownNodes(await app.session(target)));
 }
 
 async function restart(app: App, route: Route, progress: CopyProgress, signal: AbortSignal): Promise<number> {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fill, Mesh, tableSql } from '../integration/mesh.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 import { waitFor } from '../support/wait.ts';
-import { expectNoConflicts, replaying, sameEverywhere } from './all-nodes.ts';
+import { replaying } from './all-nodes.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {

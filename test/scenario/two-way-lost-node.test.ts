@@ -56,6 +56,8 @@ test('G2, G5: a server is lost under a running daemon; what one survivor had of 
   await doomed.start();
   await waitFor(async () => (await mesh.sql('c', "insert into public.t values (300, 0, 'zombie')")).length === 0, { what: 'c to take a row' }); // prettier-ignore
   await waitFor(async () => (await links(mesh)).join() === 'a -> b running,b -> a running,c -> a stopped,c -> b stopped', { what: 'links from c that have stopped' }); // prettier-ignore
+  const copied = await mesh.pgrep('copy', 'public.t', '--from', 'c', '--to', 'b', '--restart');
+  expect([copied.code, copied.stderr]).toEqual([2, expect.stringMatching(/Node c \(id 3\) was forgotten/)]);
   await mesh.sql('a', "insert into public.t values (301, 0, 'a')");
   await sameEverywhere(mesh, wholeTable, { nodes: left, to: null });
   expect(await mesh.sql('a', 'select id from public.t where id >= 300')).toEqual([{ id: 301 }]);

@@ -9,7 +9,8 @@ import { winnerOf } from './winner.ts';
  * Left out, because nobody can tell from outside:
  * - versions of a forgotten node, which perhaps nobody received, and TRUNCATE, which discards nothing of its own;
  * - a deletion beside a newer one (two equal ends are agreement), or before a newer write that found the key absent with no version as new
- *   as that (it may have seen the deletion, since pruned), or before a fresh version (step f puts it above what it found).
+ *   as that (it may have seen the deletion, since pruned), or before a fresh version or a write that found a row below the deletion (step f puts
+ *   a row that was inserted while its delete arrived above that; a write that comes first does so itself).
  */
 export function discardedOf(history: KeyHistory, finalTag: string | null): readonly Commit[] {
   const { commits } = history;
@@ -40,7 +41,7 @@ function keeps(conflict: RecordedConflict, tag: string | null, version: bigint):
 
 /** Of a pruned tombstone nothing is left, or something older: the floor of a TRUNCATE, or what a node that heard of the deletion late still said. */
 function mayHaveSeen({ kind, tag, oldTag, seen }: Commit, deletion: Commit): boolean {
-  return tag === null || kind === 'fresh' || (oldTag === null && seen < deletion.version);
+  return tag === null || kind === 'fresh' || (oldTag === null ? seen < deletion.version : seen === deletion.version);
 }
 
 /** Of commits with one identity the last: a row that got a fresh version is one row. Of equal versions only the last was ever seen. */
