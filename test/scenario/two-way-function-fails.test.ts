@@ -28,4 +28,3 @@ test('G6: a policy function that fails for one row holds that row alone, and tel
   expect(await mesh.everywhere(held)).toEqual({ a: [{ key: '1', reason: '22012' }], b: [{ key: '1', reason: '22012' }] }); // prettier-ignore
   expect(daemon.running).toBe(true);
 });
-
