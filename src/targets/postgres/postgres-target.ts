@@ -16,7 +16,6 @@ import { fillStage, type StagedTable } from './stage.ts';
 import { parentsFirst } from './table-order.ts';
 import { clockAhead, clockState } from './two-way/clock.ts';
 import { Folding } from './two-way/folding.ts';
-import { Optimism } from './two-way/optimism.ts';
 import { TwoWayBatch } from './two-way/two-way-batch.ts';
 import { readTargetTable, type TargetTable } from './target-table.ts';
 
@@ -83,7 +82,6 @@ class PostgresTarget implements Target {
   readonly #staged = new Set<string>();
   readonly #prepared = new PreparedStatements();
   readonly #folding = new Folding();
-  readonly #optimism = new Optimism();
   #smallBatches = 0;
 
   constructor(options: PostgresTargetOptions, connection: TargetConnection, session: SessionFacts) {
@@ -196,7 +194,6 @@ class PostgresTarget implements Target {
       connection: this.#connection,
       prepared: this.#prepared,
       folding: this.#folding,
-      optimism: this.#optimism,
       maxClockSkewMs: this.#options.maxClockSkewMs,
     });
   }

@@ -20,9 +20,8 @@ import {
   settings,
   stageTruncatedSql,
 } from './judge-sql.ts';
-import { lockRowsSql, lockUntouchedSql } from './lock-sql.ts';
+import { lockRowsSql } from './lock-sql.ts';
 import { isMeeting, type MeetingTable } from './meeting.ts';
-import type { Optimism } from './optimism.ts';
 import { rememberSeenSql, seenJson } from './seen-sql.ts';
 import { forwardNewerSql, forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
 import { recordUniqueSql } from './unique-conflict-sql.ts';
@@ -36,7 +35,6 @@ export interface TwoWayParts {
   readonly connection: TargetConnection;
   readonly prepared: PreparedStatements;
   readonly folding: Folding;
-  readonly optimism: Optimism;
   readonly maxClockSkewMs: number;
 }
 
@@ -57,8 +55,6 @@ export interface ApplyStatements {
 
 interface AttemptStatements extends ApplyStatements {
   readonly settle: readonly string[];
-  /** False: without step a, see `Optimism`. */
-  readonly locks: boolean;
 }
 
 /**
@@ -85,22 +81,19 @@ export class TwoWayBatch {
 
   /**
    * Judges, merges and commits. Where another session was in the way (a lock not given up, a deadlock, an insert in between) the rows
-   * are let go for a moment and judged anew, a large batch that was judged without locks now with them. Throws a row's error as it came: then nothing is committed and the caller applies carefully.
+   * are let go for a moment and judged anew. Throws a row's error as it came: then nothing is committed and the caller applies carefully.
    */
   async apply(statements: ApplyStatements): Promise<Applied> {
-    const { connection, prepared, optimism } = this.#parts;
+    const { connection, prepared } = this.#parts;
     const settle = this.#settleStatements();
-    let locks = statements.small || this.#mayHold() || !optimism.justified;
     const all = [...this.#lockStatements(), ...this.#judgeStatements(true), ...statements.merges, ...settle];
     const prepares = statements.small ? prepared.prepares(all) : [];
     let begin: readonly string[] = [...prepares, 'savepoint pgrep_judged'];
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return { committed: true, keys: null, held: await this.#attempt(begin, { ...statements, settle, locks }) };
+        return { committed: true, keys: null, held: await this.#attempt(begin, { ...statements, settle }) };
       } catch (error) {
         if (connection.closed || !inTheWay.has(sqlState(error))) throw error;
-        if (!locks) optimism.disappoint();
-        locks = true;
         if (attempt >= attempts) return await this.#giveUp(error);
         await connection.script('rollback to savepoint pgrep_judged');
         begin = [];
@@ -134,16 +127,12 @@ export class TwoWayBatch {
     }
   }
 
-  async #attempt(
-    begin: readonly string[],
-    { merges, empty, small, settle, locks }: AttemptStatements,
-  ): Promise<number> {
+  async #attempt(begin: readonly string[], { merges, empty, small, settle }: AttemptStatements): Promise<number> {
     const { connection, prepared } = this.#parts;
     const run = (texts: readonly string[]): readonly string[] => (small ? prepared.executes(texts) : texts);
-    const untouched = locks ? [] : this.#meeting.map(({ table }) => lockUntouchedSql(table));
-    const judge = [...begin, ...this.#preludes(), ...(small ? [] : byCost), ...(locks ? run(this.#lockStatements()) : []), ...(small ? joins('on') : []), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
+    const judge = [...begin, ...this.#preludes(), ...(small ? [] : byCost), ...run(this.#lockStatements()), ...(small ? joins('on') : []), ...run(this.#judgeStatements(small)), ...(small ? joins('off') : [])]; // prettier-ignore
     // What this node will say that it has seen is known before versions are written; not sooner, other batches of the sender would wait for it.
-    const rest = [...untouched, ...run(merges), ...this.#tellings(), ...run(settle), ...empty, 'commit'];
+    const rest = [...run(merges), ...this.#tellings(), ...run(settle), ...empty, 'commit'];
     if (!this.#mayHold()) {
       await connection.script([...judge, ...rest].join(';\n'));
       return 0;
