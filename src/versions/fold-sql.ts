@@ -105,9 +105,10 @@ function meetSql(table: VersionedTable, keys: Keys): string {
   ), judged as materialized (
     select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self and m.stamp[2] >= m.barrier, false) as fresh
     from met m
-  ), locked as materialized (
-    select ${keys('j')} from judged j cross join lateral (select from ${tableIdent(table.table)} t where ${rowKey('j')} for no key update skip locked) l
-    where j.fresh and j.live
+  ), decided as materialized (
+    select j.*, j.fresh and j.live and l.locked is null as waits
+    from judged j left join lateral (
+      select true as locked from ${tableIdent(table.table)} t where j.fresh and j.live and ${rowKey('j')} for no key update skip locked) l on true
 `;
 }
 
@@ -115,18 +116,14 @@ function meetSql(table: VersionedTable, keys: Keys): string {
 function writeSql(table: VersionedTable, keys: Keys, since: string): string {
   const { tableId } = table;
   const names = table.key.map(({ name }) => name);
-  const queued = (alias: string): string => names.map((name) => (table.packed ? `array[${alias}.${name}]` : `${alias}.${name}`)).join(', '); // prettier-ignore
-  // `is distinct from null`: not only a null row, as `is null` would say of a composite key with nulls inside.
-  const waits = `j.fresh and j.live and not l.${names[0] ?? ''} is distinct from null`;
   return `  ), versions as materialized (
     select ${keys('j')}, j.fresh, j.live, j.inserted,
       case when j.fresh then ${nextVersionSql('self', 'greatest(j.grave, j.known, j.stamp[1])')} else j.stamp[1] end as version,
       case when j.fresh then pg_catalog.pg_current_xact_id()::text::bigint else j.stamp[2] end as xid,
       ${builtOnSql({ known: 'j.known', base: 'j.base', self: 'self' })} as base
-    from judged j left join locked l on ${sameKeySql(table, 'l', 'j')}
-    where (j.needed or j.fresh or j.known is not null or ${heldSql(table, 'j')}) and not (${waits})
+    from decided j where (j.needed or j.fresh or j.known is not null or ${heldSql(table, 'j')}) and not j.waits
   ), waiting as materialized (
-    select ${keys('j')} from judged j left join locked l on ${sameKeySql(table, 'l', 'j')} where ${waits}
+    select ${keys('j')} from decided j where j.waits
   ), written as (
     insert into ${sidecarName(tableId)} as rv (${names.join(', ')}, version, xid, dead, inserted, barrier, base)
     select ${keys('v')}, v.version, v.xid, not v.live, v.inserted, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint, v.base
@@ -136,7 +133,7 @@ function writeSql(table: VersionedTable, keys: Keys, since: string): string {
     where excluded.version > rv.version
   ), queued_again as (
     insert into pgrep.queue_${tableId} (version, from_node, ${names.join(', ')})
-    select 0, self, ${queued('v')} from versions v where v.fresh
+    select 0, self, ${names.map((name) => (table.packed ? `array[v.${name}]` : `v.${name}`)).join(', ')} from versions v where v.fresh
   ), reached as (
     update pgrep.versioned_table v set folded = pgrep.with_open(coalesce(up_to, pg_catalog.pg_current_snapshot()), (
       select pg_catalog.array_agg(distinct q.xid) from ${queueWithKeys(table)} join waiting w on ${sameKeySql(table, 'k', 'w')} where ${since} and q.from_node is null)), floor_version = f.stamp[1], floor_xid = f.stamp[2]
