@@ -8,16 +8,17 @@ export interface KeyRange {
   readonly upTo: readonly string[];
 }
 
-/** Query for the last key (text columns k1, k2, …) and the number of rows of the next chunk; no row: none is left. */
-export function chunkEndSql(route: Route, after: readonly string[] | null, chunkRows: number): string {
-  const key = route.key.map((name) => `t.${ident(name)}`);
-  const list = key.join(', ');
-  const where = after === null ? '' : ` where ${beyond(route, after)}`;
+/** Query for the last key of a route's table (text columns k1, k2, …); no row: it is empty. */
+export function lastKeySql(route: Route): string {
+  const descending = keyColumns(route).map((column) => `${column} desc`);
+  return `select ${keyTexts(route)} from (select ${keyNamed(route)} from ${tableIdent(route.sourceTable)} t order by ${descending.join(', ')} limit 1) c`;
+}
+
+/** Query for the last key (text columns k1, k2, …) and the number of rows of the next chunk of a range; no row: none is left. */
+export function chunkEndSql(route: Route, range: KeyRange, chunkRows: number): string {
   const descending = route.key.map((_, index) => `c.k${index + 1} desc`).join(', ');
-  const named = key.map((column, index) => `${column} as k${index + 1}`).join(', ');
-  const text = route.key.map((_, index) => `c.k${index + 1}::text as k${index + 1}`).join(', ');
-  return `select ${text}, pg_catalog.count(*) over () as rows
-from (select ${named} from ${tableIdent(route.sourceTable)} t${where} order by ${list} limit ${chunkRows}) c order by ${descending} limit 1`;
+  return `select ${keyTexts(route)}, pg_catalog.count(*) over () as rows
+from (select ${keyNamed(route)} from ${tableIdent(route.sourceTable)} t where ${withinRange(route, range)} order by ${keyColumns(route).join(', ')} limit ${chunkRows}) c order by ${descending} limit 1`;
 }
 
 /** The chunk as a part of a batch: all keys of the range, and the route's rows among them. */
@@ -64,7 +65,21 @@ function beyond(route: Route, after: readonly string[]): string {
 }
 
 function keyRow(route: Route): string {
-  return `(${route.key.map((name) => `t.${ident(name)}`).join(', ')})`;
+  return `(${keyColumns(route).join(', ')})`;
+}
+
+function keyColumns(route: Route): readonly string[] {
+  return route.key.map((name) => `t.${ident(name)}`);
+}
+
+function keyNamed(route: Route): string {
+  return keyColumns(route)
+    .map((column, index) => `${column} as k${index + 1}`)
+    .join(', ');
+}
+
+function keyTexts(route: Route): string {
+  return route.key.map((_, index) => `c.k${index + 1}::text as k${index + 1}`).join(', ');
 }
 
 function valueRow(route: Route, values: readonly string[]): string {

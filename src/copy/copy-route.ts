@@ -6,7 +6,7 @@ import type { Session } from '../db/session.ts';
 import { recordRefusals } from '../failures/error-records.ts';
 import type { BatchReader, SourceView } from '../queue/batch-reader.ts';
 import type { Batch, ChangedTable, Exchange, SourceOrigin, TablePosition, Target } from '../targets/target.ts';
-import { chunkEndSql, chunkTable, sweepTable } from './copy-chunk.ts';
+import { chunkEndSql, chunkTable, lastKeySql, sweepTable } from './copy-chunk.ts';
 
 /** What a copy works with; a replayer's link session has all of it. */
 export interface CopyContext {
@@ -42,7 +42,9 @@ export interface CopyRouteOptions {
 
 /**
  * Copies a route's rows chunk by chunk from where its position stands; each chunk commits with its progress, so a copy that was
- * killed goes on where it stopped. Takes no lock beyond ACCESS SHARE. Ends with `copied` set; the caller then makes the route live.
+ * killed goes on where it stopped. It ends at the key that is the last one when it begins: what is inserted behind that is queued
+ * already, and a table that grows as fast as it is copied would never be done. Takes no lock beyond ACCESS SHARE. Ends with `copied`
+ * set; the caller then makes the route live.
  * Throws `no` when somebody else copies the same table.
  */
 export async function copyRoute(context: CopyContext, options: CopyRouteOptions, signal: AbortSignal): Promise<number> {
@@ -57,11 +59,12 @@ export async function copyRoute(context: CopyContext, options: CopyRouteOptions,
     options.progress({ rows, totalRows: Math.max(totalRows, rows), rowsPerSecond: (rows - firstRows) / seconds, done });
   };
   report(false);
+  const upTo = position.copied ? null : keyOf(route, (await context.control.query(lastKeySql(route))).rows[0]);
   let { chunkRows } = options;
   while (!position.copied) {
     signal.throwIfAborted();
     const chunkBegun = monotonicMs();
-    position = await copyChunk(context, { route, chunkRows }, position, signal);
+    position = await copyChunk(context, { route, chunkRows, upTo }, position, signal);
     chunkRows = nextChunkRows(chunkRows, monotonicMs() - chunkBegun, options.chunkRows);
     report(position.copied);
   }
@@ -89,16 +92,16 @@ async function tablePosition(context: CopyContext, route: Route, signal: AbortSi
 
 async function copyChunk(
   context: CopyContext,
-  options: Pick<CopyRouteOptions, 'route' | 'chunkRows'>,
+  options: Pick<CopyRouteOptions, 'route' | 'chunkRows'> & { readonly upTo: readonly string[] | null },
   before: TablePosition,
   signal: AbortSignal,
 ): Promise<TablePosition> {
-  const { route, chunkRows } = options;
+  const { route, chunkRows, upTo } = options;
   const { build } = await context.reader.open();
   // Both sides of the chunk are ranges of one index: joined by hash they cost two short scans, whatever the table's size.
   await context.readSession.script('set local enable_hashjoin = on; set local enable_mergejoin = on');
   const view = context.reader.opened(build);
-  const end = (await view.query(chunkEndSql(route, before.lastKey, chunkRows)))[0];
+  const [end] = upTo === null ? [] : await view.query(chunkEndSql(route, { after: before.lastKey, upTo }, chunkRows));
   const next = nextPosition(route, before, end);
   const { versions } = context;
   const tables = chunkParts(route, before, next).map((table) => versions?.named(table) ?? table);
@@ -108,14 +111,17 @@ async function copyChunk(
   return next;
 }
 
-function nextPosition(
-  route: Route,
-  before: TablePosition,
-  end: Readonly<Record<string, unknown>> | undefined,
-): TablePosition {
-  if (end === undefined) return { ...before, copied: true };
-  const lastKey = route.key.map((_, index) => String(end[`k${index + 1}`]));
-  return { ...before, lastKey, copiedRows: before.copiedRows + Number(end['rows']) };
+type KeyRow = Readonly<Record<string, unknown>> | undefined;
+
+function nextPosition(route: Route, before: TablePosition, end: KeyRow): TablePosition {
+  const lastKey = keyOf(route, end);
+  if (lastKey === null) return { ...before, copied: true };
+  return { ...before, lastKey, copiedRows: before.copiedRows + Number(end?.['rows']) };
+}
+
+/** The key in a row of `lastKeySql` or `chunkEndSql`; null: there was no row. */
+function keyOf(route: Route, row: KeyRow): readonly string[] | null {
+  return row === undefined ? null : route.key.map((_, index) => String(row[`k${index + 1}`]));
 }
 
 function chunkParts(route: Route, before: TablePosition, next: TablePosition): readonly ChangedTable[] {

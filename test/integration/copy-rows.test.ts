@@ -155,6 +155,33 @@ describe('a copy', () => {
     expect(daemon.running).toBe(true);
   });
 
+  test('ends though the table grows as fast as it is copied; what is inserted behind its end comes by the queue', async () => {
+    await using pair = await filled(
+      'growing',
+      '(id integer primary key, v text)',
+      "select i, 'v' from generate_series(1, 100) i",
+    );
+    // For each row that is copied the source gets another one, before the next chunk is looked for.
+    await pair.sql(
+      'remote',
+      `create extension dblink;
+      create function public.grow() returns trigger language plpgsql as $$ begin
+        perform public.dblink_exec('${pair.url.local}', 'insert into public.t values (' || 1000 + new.id || ', ''new'')');
+        return null;
+      end $$;
+      create trigger grow after insert on public.t for each row when (new.id <= 100) execute function public.grow();
+      alter table public.t enable always trigger grow`,
+    );
+    const copied: number[] = [];
+    await add(pair, {}, ({ rows }) => copied.push(rows));
+    expect(copied.at(-1)).toBe(100);
+    expect(await pair.value('local', 'select count(*)::integer from public.t')).toBe(200);
+    await using daemon = await pair.daemon();
+    await pair.arrive();
+    await pair.expectEqual(all);
+    expect(daemon.running).toBe(true);
+  });
+
   test('takes no lock that holds up the application, not even an index being made or a row being locked', async () => {
     await using pair = await filled(
       'locks',
