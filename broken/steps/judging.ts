@@ -20,7 +20,12 @@ export const judging: readonly Breakage[] = [
     name: 'b-wins',
     step: 'b',
     broken: 'what arrives always wins',
-    edits: [judge('m.version >= m.local_version as wins', 'true as wins')],
+    edits: [
+      judge(
+        'case when m.swept then m.version > m.local_version else m.version >= m.local_version end as wins',
+        'true as wins',
+      ),
+    ],
   },
   {
     name: 'b-queue',

@@ -101,7 +101,7 @@ export interface Exchange {
   readonly passes: 'all' | 'part' | 'nothing';
 }
 
-/** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_version`, `pgrep_xid`, `pgrep_inserted` and `pgrep_foreign_too` (src/queue/stamped-keys.ts). */
+/** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_version`, `pgrep_xid`, `pgrep_unfolded`, `pgrep_inserted` and `pgrep_foreign_too` (src/queue/stamped-keys.ts). */
 export interface ChangedVersions {
   /** The source's table. */
   readonly table: VersionedTable;

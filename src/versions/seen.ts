@@ -5,6 +5,8 @@ export interface Seen {
   /** The node's id. */
   readonly origin: number;
   readonly snapshot: string;
+  /** True: of every table. False: tables that came from that node, or by way of the one that forwards it, are still behind. */
+  readonly whole: boolean;
 }
 
 /** What a node has seen of others. */
@@ -24,27 +26,28 @@ export interface CopyingTable {
 }
 
 /**
- * SQL for what the source node (its name) has seen of all others, as a json text [[origin, snapshot, schema, table], …]; schema and
+ * SQL for what the source node (its name) has seen of all others, as a json text [[origin, snapshot, whole, schema, table], …]; schema and
  * table are null but for tables that are being copied to it. Of these nothing counts as seen until the copy is complete, then all up to
  * where it began; each has an entry of origin 0, which is no node: 1:1: until the copy is complete, then 2:2:. What a forwarding peer has seen of others has come along.
  */
 export function seenSql(source: string): string {
-  return `(select pg_catalog.json_agg(pg_catalog.json_build_array(x.origin, x.snapshot::text, x.nsp_name, x.table_name)) from (
-    select s.origin, s.snapshot, null::text as nsp_name, null::text as table_name from (${seenOfSql(source, 'null')}) s
+  return `(select pg_catalog.json_agg(pg_catalog.json_build_array(x.origin, x.snapshot::text, x.whole, x.nsp_name, x.table_name)) from (
+    select s.origin, s.snapshot, s.whole, null::text as nsp_name, null::text as table_name from (${seenOfSql(source, 'null')}) s
     union all
-    select s.origin, s.snapshot, t.nsp_name, t.table_name from pgrep.captured_table t
-    cross join lateral (select 0 as origin, case when ${incompleteSql(source, 't.table_id')} then '1:1:'::pg_snapshot else '2:2:' end as snapshot union all ${seenOfSql(source, 't.table_id')}) s
+    select s.origin, s.snapshot, s.whole, t.nsp_name, t.table_name from pgrep.captured_table t
+    cross join lateral (select 0 as origin, case when ${incompleteSql(source, 't.table_id')} then '1:1:'::pg_snapshot else '2:2:' end as snapshot, false as whole union all ${seenOfSql(source, 't.table_id')}) s
     where t.table_id in (select c.table_id from pgrep.table_position c where c.target = ${literal(source)})) x)::text`;
 }
 
-/** Query for what the source node (its name) has seen of all others of one of its tables (SQL of its id; `null`: of those that are not being copied): `origin`, `snapshot`. */
+/** Query for what the source node (its name) has seen of all others of one of its tables (SQL of its id; `null`: of those that are not being copied): `origin`, `snapshot`, `whole` (see `Seen`). */
 export function seenOfSql(source: string, tableId: string): string {
   const copy = (name: string): string => `from pgrep.table_position c where c.source = ${name} and c.target = ${literal(source)} and c.table_id = ${tableId}`; // prettier-ignore
   const copying = incompleteSql(source, tableId);
-  return `select n.node_id as origin, coalesce((select c.snapshot ${copy('p.source')}), p.snapshot) as snapshot
+  const whole = (name: string): string => `not exists (select from pgrep.table_position c where c.source = ${name} and c.target = ${literal(source)} and c.table_id is not null)`; // prettier-ignore
+  return `select n.node_id as origin, coalesce((select c.snapshot ${copy('p.source')}), p.snapshot) as snapshot, ${whole('p.source')} as whole
     from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null and not ${copying}
     union all
-    (select distinct on (s.origin) s.origin, s.passed from pgrep.peer_seen s join pgrep.node o on o.node_id = s.origin
+    (select distinct on (s.origin) s.origin, s.passed, ${whole('(select h.name from pgrep.node h where h.node_id = s.peer)')} from pgrep.peer_seen s join pgrep.node o on o.node_id = s.origin
     where s.passed is not null and not o.is_self and not ${copying}
       and not exists (select from pgrep.node h where h.node_id = s.peer and exists (select ${copy('h.name')}))
       and not exists (select from pgrep.position p where p.source = o.name and p.target = ${literal(source)} and p.snapshot is not null)
@@ -64,16 +67,16 @@ export function copyingSql(tableId: string): string {
 export function readSeen(text: unknown): SeenByTable {
   const seen: Seen[] = [];
   const copying = new Map<string, CopyingTable & { complete: boolean; readonly seen: Seen[] }>();
-  const found = typeof text === 'string' ? (JSON.parse(text) as readonly (readonly [number, string, string | null, string | null])[]) : []; // prettier-ignore
-  for (const [origin, snapshot, schema, name] of found) {
+  const found = typeof text === 'string' ? (JSON.parse(text) as readonly (readonly [number, string, boolean, string | null, string | null])[]) : []; // prettier-ignore
+  for (const [origin, snapshot, whole, schema, name] of found) {
     if (schema === null || name === null) {
-      seen.push({ origin, snapshot });
+      seen.push({ origin, snapshot, whole });
       continue;
     }
     const id = JSON.stringify([schema, name]);
     const table = copying.get(id) ?? { schema, name, complete: false, seen: [] };
     if (origin === 0) table.complete = snapshot !== '1:1:';
-    else table.seen.push({ origin, snapshot });
+    else table.seen.push({ origin, snapshot, whole });
     copying.set(id, table);
   }
   return { seen, copying: [...copying.values()] };

@@ -81,7 +81,8 @@ known as materialized (
     else greatest(k.stamp[1], k.rv_version, k.floor[1], case when k.there then k.self else 0 end) end as local_version
   from known k
 ), ranked as materialized (
-  select m.*, m.version >= m.local_version as wins,
+  -- A row with the version of a TRUNCATE was there after it, in a version that nobody keeps any more.
+  select m.*, case when m.swept then m.version > m.local_version else m.version >= m.local_version end as wins,
     case m.local_version when m.stamp[1] then m.stamp[2] when m.rv_version then m.rv_xid when m.floor[1] then m.floor[2] else 0 end as local_xid,
     ${baseSql('m.local_version', { stamp: 'm.stamp[1]', known: 'm.rv_version', base: 'm.rv_base', self: 'm.self' })} as local_base
   from met m
@@ -93,7 +94,7 @@ known as materialized (
   cross join lateral (select ${rowJson(table, 't', 'r.there')} as local_row, ${rowJson(table, 's', 'r.live')} as remote_row,
     ${stagedKeyTexts(table)} as key) c${mergeJoin(table, policy, guards)}
   where (case when r.wins then ${lostHere(table)} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
-    and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
+    and r.version <> r.local_version and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
     -- A row that was inserted took nothing back from the TRUNCATE.
     and not (r.swept and r.was_inserted and not r.wins)
 ), recorded as (

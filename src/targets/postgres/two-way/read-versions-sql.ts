@@ -27,6 +27,6 @@ export function readVersionsSql(
   c.pgrep_inserted or coalesce(rv.inserted and rv.version >= coalesce(c.pgrep_version, 0), false),
   ${baseSql(version, { stamp: 'c.pgrep_version', known: 'rv.version', base: 'rv.base', self: 'pgrep_f.self' })}`,
     joins: `left join ${sidecarName(table.tableId)} rv on ${on} cross join (select f.stamp[1] as version, f.stamp[2] as xid, ${selfSql} as self from (select ${floorFunction(table.tableId)}() as stamp offset 0) f offset 0) pgrep_f`,
-    where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${graveSql('pgrep_f.version')} > c.pgrep_version, false))`,
+    where: `(c.pgrep_foreign_too or ${version} & 255 = pgrep_f.self) and not (${live} and coalesce(${graveSql('pgrep_f.version')} > c.pgrep_unfolded, false))`,
   };
 }

@@ -42,22 +42,35 @@ function anySaw(list: string, version: string, xid: string): string {
       and pg_catalog.pg_visible_in_snapshot((${xid})::text::xid8, (e.value ->> 1)::pg_snapshot))`;
 }
 
-/** Keeps what the sender told: what it has seen, how much of that it has passed on to here, and which tables are still being copied to it. */
+/**
+ * Keeps what the sender told: what it has seen, how much of that it has passed on to here, and which tables are still being copied to it. Of a node
+ * that it has not every table of yet it has passed nothing on: of a table that is behind, less would be here than that says.
+ */
 export function rememberSeenSql({ sender, seen, passes }: Exchange): readonly string[] {
-  const passed = { all: 'excluded.snapshot', part: 'p.passed', nothing: 'null' }[passes];
-  const told = `insert into pgrep.peer_seen as p (peer, origin, snapshot, passed)
-select ${sender}, t.origin, t.snapshot, ${passes === 'all' ? 't.snapshot' : 'null'}
-from (select (e.value ->> 0)::smallint as origin, (e.value ->> 1)::pg_snapshot as snapshot from pg_catalog.json_array_elements(${literal(seenJson(seen.seen))}::json) e) t
-on conflict (peer, origin) do update set snapshot = excluded.snapshot, passed = ${passed}
-where p.snapshot::text <> excluded.snapshot::text or p.passed::text is distinct from (${passed})::text`;
+  const told = [
+    ...toldSql(sender, seen.seen.filter(({ whole }) => whole), passes),
+    ...toldSql(sender, seen.seen.filter(({ whole }) => !whole), 'nothing'),
+  ]; // prettier-ignore
   const names = seen.copying.map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`).join(', ');
-  if (names === '') return [told, `delete from pgrep.peer_copying c where c.peer = ${sender}`];
+  if (names === '') return [...told, `delete from pgrep.peer_copying c where c.peer = ${sender}`];
   const copying = `select r.table_id from pgrep.route r join pgrep.node n on n.name = r.target where n.node_id = ${sender}
   and r.options @> '{"twoWay": true}' and (r.target_nsp, r.target_table) in (${names})`;
   return [
-    told,
+    ...told,
     `delete from pgrep.peer_copying c where c.peer = ${sender} and c.table_id not in (${copying})`,
     `insert into pgrep.peer_copying (peer, table_id) select ${sender}, c.table_id from (${copying}) c on conflict do nothing`,
+  ];
+}
+
+function toldSql(sender: number, seen: readonly Seen[], passes: Exchange['passes']): readonly string[] {
+  if (seen.length === 0) return [];
+  const passed = { all: 'excluded.snapshot', part: 'p.passed', nothing: 'null' }[passes];
+  return [
+    `insert into pgrep.peer_seen as p (peer, origin, snapshot, passed)
+select ${sender}, t.origin, t.snapshot, ${passes === 'all' ? 't.snapshot' : 'null'}
+from (select (e.value ->> 0)::smallint as origin, (e.value ->> 1)::pg_snapshot as snapshot from pg_catalog.json_array_elements(${literal(seenJson(seen))}::json) e) t
+on conflict (peer, origin) do update set snapshot = excluded.snapshot, passed = ${passed}
+where p.snapshot::text <> excluded.snapshot::text or p.passed::text is distinct from (${passed})::text`,
   ];
 }
 
