@@ -3,6 +3,8 @@ import type { ContenderName, WorkloadName } from '../trial.ts';
 /** What pgrep is to reach in one workload: the median over the rounds, of a figure or of its ratio to another contender's. */
 export interface Aim {
   readonly workload: WorkloadName;
+  /** Absent: `pgrep`. */
+  readonly contender?: ContenderName;
   readonly figure: string;
   /** Absent: the figure itself is judged. */
   readonly against?: ContenderName;
@@ -59,4 +61,22 @@ export const aims: readonly Aim[] = [
     text: 'documents/s of a bulk loop',
   },
   { workload: 'ES-W5', figure: 'p50Ms', bound: 'at most', limit: 12, text: 'p50 in ms' },
+  ...(['W1', 'W4'] as const).map((workload): Aim => ({
+    workload,
+    contender: 'pgrep two-way',
+    figure: 'tps',
+    against: 'none',
+    bound: 'at least',
+    limit: 0.65,
+    text: 'two-way: source throughput of none',
+  })),
+  ...(['W2', 'W3'] as const).map((workload): Aim => ({
+    workload,
+    contender: 'pgrep two-way',
+    figure: 'rowsPerSecond',
+    against: 'pgrep',
+    bound: 'at least',
+    limit: 0.6,
+    text: 'two-way: rows/s of one-way',
+  })),
 ];

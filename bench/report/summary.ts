@@ -39,8 +39,9 @@ export interface Verdict {
 /** Judges the aims of those workloads that were tried; an aim whose base was not tried is left out. */
 export function judge(measurements: readonly Measurement[]): readonly Verdict[] {
   return aims.flatMap((aim): Verdict[] => {
-    const ours = measurements.filter((one) => one.workload === aim.workload && one.contender === 'pgrep');
-    const reached = answer(measurements, { ...aim, contender: 'pgrep' });
+    const { workload, contender = 'pgrep' } = aim;
+    const ours = measurements.filter((one) => one.workload === workload && one.contender === contender);
+    const reached = answer(measurements, { ...aim, contender });
     if (ours.some((one) => one.failed !== null)) return [{ aim, reached, verdict: 'failed' }];
     if (reached === null) return [];
     return [{ aim, reached, verdict: isReached(aim, reached.median) ? 'pass' : 'miss' }];

@@ -106,10 +106,22 @@ export async function touchRecords(session: Session, ids: readonly string[]): Pr
 
 /** Rows that waited for a parent (23503) become due again once something of their target has succeeded. */
 export async function wakeMissingParents(session: Session, target: string): Promise<void> {
+  await wake(session, target, ['23503']);
+}
+
+/**
+ * Rows that met another one at the target of a two-way route (a second unique value, an exclusion constraint, a conflict that is held) become
+ * due again once something has arrived from elsewhere, which may be what decides them.
+ */
+export async function wakeBlocked(session: Session, target: string): Promise<void> {
+  await wake(session, target, ['23505', '23P01', 'conflict']);
+}
+
+async function wake(session: Session, target: string, reasons: readonly string[]): Promise<void> {
   await session.query(
     `update pgrep.sync_err_rec set next_time = pg_catalog.clock_timestamp()
-     where dst_server = $1 and reason = '23503' and next_time > pg_catalog.clock_timestamp()`,
-    [target],
+     where dst_server = $1 and reason = any ($2) and next_time > pg_catalog.clock_timestamp()`,
+    [target, reasons],
   );
 }
 

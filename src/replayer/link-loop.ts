@@ -1,7 +1,7 @@
 import type { Logger } from '../core/logger.ts';
 import { parseSnapshot } from '../core/position.ts';
 import { monotonicMs, pause } from '../core/timing.ts';
-import { takeRetryRequests, wakeMissingParents } from '../failures/error-records.ts';
+import { takeRetryRequests, wakeBlocked, wakeMissingParents } from '../failures/error-records.ts';
 import type { Doorbell } from '../queue/doorbell.ts';
 import type { Peek } from '../queue/peek.ts';
 import { foldMs } from '../versions/fold-sql.ts';
@@ -36,6 +36,9 @@ interface LoopState {
   lastWakeMs: number;
   /** True when rows that wait for a parent are to be woken as soon as `wakeMs` allow it. */
   wakeDue: boolean;
+  /** `Arrived.batches` when blocked rows were last woken, and when that was. */
+  unblocked: string;
+  unblockedMs: number;
   /** `Arrived.batches` as of the last batch, and when that was. */
   told: string;
   toldMs: number;
@@ -65,6 +68,8 @@ export class LinkLoop {
     lastReportMs: 0,
     lastWakeMs: 0,
     wakeDue: false,
+    unblocked: '0',
+    unblockedMs: -Infinity,
     told: '0',
     toldMs: 0,
     foldedMs: 0,
@@ -106,6 +111,7 @@ export class LinkLoop {
     if (peek.generation !== this.#state.generation) return this.#reload(signal);
     if (peek.changed.size > 0) return this.#batch(found, signal);
     await this.#session.reader.end();
+    if (await this.#wakeBlocked(peek)) return;
     if (await this.#retry(peek, signal)) return;
     await this.#idle(peek, seen, signal);
   }
@@ -225,6 +231,17 @@ export class LinkLoop {
     await versions.fold(this.#session.control);
   }
 
+  /** What arrived here may have made room for held rows, or have decided them: their next attempt may be an hour away. True: look again. */
+  async #wakeBlocked({ held, arrived }: Peek): Promise<boolean> {
+    const state = this.#state;
+    const now = monotonicMs();
+    if (!held || arrived === null || arrived.batches === state.unblocked) return false;
+    if (now - state.unblockedMs < unblockMs) return false;
+    Object.assign(state, { unblocked: arrived.batches, unblockedMs: now });
+    await wakeBlocked(this.#session.control, this.#session.link.target);
+    return true;
+  }
+
   async #wakeParents(): Promise<void> {
     const now = monotonicMs();
     this.#state.wakeDue = now - this.#state.lastWakeMs < wakeMs;
@@ -247,6 +264,8 @@ const tellMs = 1_000;
 const reportMs = 1_000;
 // Rows that wait for a parent are tried at most this often under load.
 const wakeMs = 1_000;
+// Under load something arrives all the time, and what is held may be much.
+const unblockMs = 5_000;
 // This many batches without a wait between them are a steady stream.
 const steadyBatches = 3;
 // About the time that a commit takes.

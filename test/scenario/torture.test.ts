@@ -4,7 +4,14 @@ import { runPgrep } from '../support/daemon.ts';
 /** Above the two minutes that it writes: servers, the join, healing, draining, emptying; on two busy cores. */
 const deadlineMs = 540_000;
 
-test.each([['mesh', 6]] as const)(
+const topologies = ['mesh', 'star', 'chain'] as const;
+// A new one in each run, unless it is given; it is in the test's name and so in every report.
+const fresh = Number(process.env['PGREP_SEED'] ?? Date.now() % 1_000_000);
+
+test.each([
+  ['star', 6],
+  [topologies[fresh % topologies.length] ?? 'mesh', fresh],
+] as const)(
   'G2, G5, G6: two minutes of torture of a %s from seed %i leave equal nodes and every lost version recorded',
   async (topology, seed) => {
     const args = ['torture', '--nodes', '3', '--minutes', '2', '--topology', topology, '--seed', String(seed), '--json']; // prettier-ignore

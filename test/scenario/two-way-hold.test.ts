@@ -48,6 +48,18 @@ test('G6: with the policy hold, rows inserted at two nodes stay as they are, equ
   expect(daemon.running).toBe(true);
 });
 
+test('G6: a held row that is decided at one node is let go at the other soon, however long its next attempt is away', async () => {
+  await using mesh = await holding('decided', ['a', 'b']);
+  for (const node of mesh.nodes) await mesh.sql(node, `update public.t set info = '${node}' where id = 1`);
+  await using daemon = await replaying(mesh);
+  await waitFor(async () => Object.values(await mesh.everywhere(held)).every(([row]) => row?.['n'] === 1), { what: 'one row to be held at each' }); // prettier-ignore
+  await mesh.everywhere("update pgrep.sync_err_rec set attempts = 10, next_time = now() + interval '1 hour'");
+  await mesh.sql('a', "update public.t set info = 'decided' where id = 1");
+  await waitFor(async () => Object.values(await mesh.everywhere(held)).every(([row]) => row?.['n'] === 0), { what: 'nothing to be held', deadlineMs: 30_000 }); // prettier-ignore
+  expect(await sameEverywhere(mesh, 'select info from public.t where id = 1')).toEqual([{ info: 'decided' }]);
+  expect(daemon.running).toBe(true);
+});
+
 test('G5, G6: a row that all of three nodes hold apart is decided by one write, at any of them, and nothing is held afterwards', async () => {
   await using mesh = await holding('three', ['a', 'b', 'c']);
   for (const node of mesh.nodes) await mesh.sql(node, `update public.t set info = '${node}' where id in (1, 2)`);

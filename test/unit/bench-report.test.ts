@@ -41,6 +41,15 @@ describe('the report of a benchmark', () => {
     expect(judge([...good.slice(0, 1), measurement('pgrep', 1, 100)]).map(({ verdict }) => verdict)).toEqual(['miss']);
   });
 
+  it('judges two-way routes by figures of their own', () => {
+    const [, miss] = judge([
+      measurement('none', 1, 1000),
+      measurement('pgrep', 1, 900),
+      measurement('pgrep two-way', 1, 600),
+    ]);
+    expect(miss).toMatchObject({ aim: { contender: 'pgrep two-way' }, reached: { median: 0.6 }, verdict: 'miss' });
+  });
+
   it('judges nothing where the base of a ratio was not tried', () => {
     expect(judge([measurement('pgrep', 1, 900)])).toEqual([]);
   });

@@ -31,6 +31,9 @@ export function drawTransaction(random: Random, keys: KeyRange): Transaction {
   if (random.chance(1 / 700)) return { operations: keys.truncates ? [truncate] : [], holdMs: 0, pauseMs: random.between(5, 60) }; // prettier-ignore
   // An open insert does not hold up a delete that arrives: there is no row to lock.
   if (random.chance(1 / 50)) return { operations: insert(random, keys), holdMs: random.between(100, 1000), pauseMs: random.between(2, 30) }; // prettier-ignore
+  // A row that arrives as it is here already, in a newer version, while an open transaction changes it.
+  if (random.chance(1 / 150)) return { operations: [operation('held update', 'update torture.parent set n = n + 1 where id = $1', [cold(keys, 0)])], holdMs: random.between(700, 1500), pauseMs: random.between(2, 30) }; // prettier-ignore
+  if (random.chance(1 / 25)) return { operations: [operation('cold touch', 'update torture.parent set n = n where id = $1', [cold(keys, 1)])], holdMs: 0, pauseMs: random.between(2, 30) }; // prettier-ignore
   const length = random.weighted([[6, 1], [3, 2], [2, random.between(3, 5)], [0.5, random.between(6, 15)]]); // prettier-ignore
   const operations = Array.from({ length }, () => random.weighted(choices)(random, keys)).flat();
   const holdMs = random.weighted([[60, 0], [6, random.between(5, 200)], [1, random.between(500, 4000)]]); // prettier-ignore
@@ -88,6 +91,15 @@ function key(random: Random, keys: KeyRange): number {
 function lately(random: Random, keys: KeyRange): number {
   return Math.max(1, keys.hotFrom + keys.hot - random.between(1, 5 * keys.hot));
 }
+
+/** A key that was hot so long ago that all nodes agree about it, even, as those of the initial rows: one for all writers at a time; that of `ago` moves of the hot keys before. */
+function cold({ hotFrom, hot, all }: KeyRange, ago: number): number {
+  const place = hotFrom - (coldMoves + ago) * Math.ceil(hot / 2);
+  return 2 * Math.ceil((place > 0 ? place : place + all - hot) / 2);
+}
+
+// Of the moves of hot keys, half a second each: longer than most transactions are held open, and than `lately` goes back.
+const coldMoves = 25;
 
 function note(random: Random): string {
   return random.pick(['', 'plain', "quote ' and \\ and \t", 'größer €', 'long '.repeat(40)]);
