@@ -22,7 +22,7 @@ export interface CopyContext {
 /** Gives the rows of a two-way route their versions. */
 export interface CopyVersions {
   named(table: ChangedTable): ChangedTable;
-  exchange(facts: { arrived: null; passes: 'part' }, query: SourceView['query']): Promise<Exchange>;
+  exchange(facts: { arrived: null; passes: 'part'; complete: false }, query: SourceView['query']): Promise<Exchange>;
 }
 
 export interface CopyProgressed {
@@ -140,7 +140,7 @@ interface Chunk {
 
 async function applyChunk(context: CopyContext, chunk: Chunk, signal: AbortSignal): Promise<boolean> {
   const { epoch } = await context.target.position(signal);
-  const facts = { arrived: null, passes: 'part' } as const;
+  const facts = { arrived: null, passes: 'part', complete: false } as const;
   const exchange = await context.versions?.exchange(facts, (sql) => chunk.view.query(sql));
   const batch: Batch = {
     ...(exchange === undefined ? {} : { exchange }),

@@ -65,7 +65,8 @@ export async function applyBatch(
   const todo = peek.held ? tables.map(skipHeld) : tables;
   // What a table that joins has still to bring may be older than what has been passed on of others.
   const passes = extent.cutoff === null ? 'all' : joined.length > 0 ? 'nothing' : 'part';
-  const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, passes, signal });
+  const complete = extent.cutoff === null;
+  const applied = await applyTables(session, { view, tables: todo, mark, arrived: peek.arrived, passes, complete, signal }); // prettier-ignore
   await session.reader.end();
   if (!applied.committed) return { again: true, keys: 0, held: 0, catchingUp: false };
   await session.markJoined(joined);
@@ -82,7 +83,7 @@ export async function applyNothing(session: LinkSession, peek: Peek, signal: Abo
   const view = session.reader.opened(build);
   const joined = joining(session);
   const mark: Mark = { kind: 'position', snapshot: peek.snapshot, joined, durable: true };
-  const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, passes: 'all', signal });
+  const applied = await applyTables(session, { view, tables: [], mark, arrived: peek.arrived, passes: 'all', complete: true, signal }); // prettier-ignore
   await session.reader.end();
   if (applied.committed) await session.markJoined(joined);
   return applied.committed;
@@ -96,6 +97,8 @@ export interface TableWork {
   readonly arrived?: Arrived | null;
   /** See `Exchange`; default: `part`. */
   readonly passes?: Exchange['passes'];
+  /** See `Exchange`; default: false. */
+  readonly complete?: boolean;
   readonly signal: AbortSignal;
   /** Is told the rows that the target refused, after they were recorded. */
   readonly onRefused?: (refused: readonly RefusedRow[]) => void;
@@ -103,7 +106,7 @@ export interface TableWork {
 
 /** Applies tables of an open view and keeps the session's idea of the position in step. */
 export async function applyTables(session: LinkSession, work: TableWork): Promise<Applied> {
-  const facts = { arrived: work.arrived ?? null, passes: work.passes ?? 'part' };
+  const facts = { arrived: work.arrived ?? null, passes: work.passes ?? 'part', complete: work.complete ?? false };
   const exchange = await session.versions?.exchange(facts, (sql) => work.view.query(sql));
   const batch: Batch = {
     ...(exchange === undefined ? {} : { exchange }),

@@ -16,6 +16,7 @@ type RunQuery = (sql: string) => Promise<readonly Readonly<Record<string, unknow
 export interface BatchFacts {
   readonly arrived: Arrived | null;
   readonly passes: Exchange['passes'];
+  readonly complete: Exchange['complete'];
 }
 
 /** `before`: see `ChangedVersions`. */
@@ -60,11 +61,11 @@ export class LinkVersions {
 
   /**
    * What the batch of an open view tells the target. `arrived`: what a look in the same snapshot said, null: the view is asked;
-   * `passes`: see `Exchange`, where the source forwards.
+   * `passes`, where the source forwards, and `complete`: see `Exchange`.
    */
-  async exchange({ arrived, passes }: BatchFacts, query: RunQuery): Promise<Exchange> {
+  async exchange({ arrived, passes, complete }: BatchFacts, query: RunQuery): Promise<Exchange> {
     const seen = arrived?.seen ?? readSeen((await query(`select ${seenSql(this.#link.source)} as seen`))[0]?.['seen']);
-    return { sender: this.#self, seen, passes: this.#relays ? passes : 'nothing' };
+    return { sender: this.#self, seen, passes: this.#relays ? passes : 'nothing', complete };
   }
 
   /** Folds what waits at the source, where it is much. */

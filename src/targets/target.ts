@@ -99,6 +99,11 @@ export interface Exchange {
    * `nothing`: it does not forward, or begins to bring a copied table.
    */
   readonly passes: 'all' | 'part' | 'nothing';
+  /**
+   * True: the batch reaches all that the source has queued. Only then does what it tells let versions be forgotten: behind a cut there may be a
+   * TRUNCATE that is older than what the source has seen.
+   */
+  readonly complete: boolean;
 }
 
 /** The versions of one table's part of a batch. Its `keys` then have the columns `pgrep_version`, `pgrep_xid`, `pgrep_unfolded`, `pgrep_inserted` and `pgrep_foreign_too` (src/queue/stamped-keys.ts). */

@@ -24,9 +24,16 @@ export function foldFunction(tableId: string): string {
 /** A table that is busy is folded this often, so that a batch reads few queue rows. */
 export const foldMs = 500;
 
-/** Script that folds tables where so many keys wait that reading them from the queue would take longer. */
+/** Script that folds tables where so many keys wait that reading them from the queue would take longer. In the order of their ids, as appliers lock them. */
 export function foldBusySql(tableIds: Iterable<string>): string {
-  return [...tableIds].map((id) => `select ${foldFunction(id)}(${fewKeys})`).join(';\n');
+  return inOrder(tableIds)
+    .map((id) => `select ${foldFunction(id)}(${fewKeys})`)
+    .join(';\n');
+}
+
+/** Table ids, the lowest first. */
+export function inOrder(tableIds: Iterable<string>): readonly string[] {
+  return [...tableIds].sort((one, other) => Number(one) - Number(other));
 }
 
 // Up to this many keys are read from the queue quicker than they are folded.

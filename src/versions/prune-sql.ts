@@ -1,7 +1,7 @@
 import { foldFunction } from './fold-sql.ts';
 import { copyingSql } from './seen.ts';
 import { sidecarName, type VersionedTable } from './versioned-table.ts';
-import { countsSql, heldSql, peersSql, selfSql, unfoldedCondition } from './version-sql.ts';
+import { countsSql, heldSql, peersSql, selfSql, undecidedSql, unfoldedCondition } from './version-sql.ts';
 
 /** `pgrep.prune_7`, see `pruneFunctionSql`. */
 export function pruneFunction(tableId: string): string {
@@ -12,7 +12,7 @@ export function pruneFunction(tableId: string): string {
  * DDL of the function that folds what has waited since it was last called and forgets versions and tombstones that are causally stable: every peer other
  * than the version's origin has seen it and has sent a batch since, so nothing older can arrive any more. A tombstone also
  * stays while a transaction may be open that began before it was written (step f). Nothing goes while the table is being copied, to
- * here or to a peer: rows of a copy may be of an older snapshot, and what the peer says that it has seen may not have come yet; a held key keeps its version until it gets through.
+ * here or to a peer: rows of a copy may be of an older snapshot, and what the peer says that it has seen may not have come yet; a held key keeps its version until it gets through, and one that met a held one its own until that is decided.
  * A version of a forgotten node is stable once every peer has what the survivors queued of that node (`told`), since whatever anybody
  * had of it has come by then. Versions without a node are of keys that nobody knows to have been written. Gives the number of entries removed.
  */
@@ -46,7 +46,7 @@ begin
   where v.table_id = ${tableId} and not exists (select from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)});
   delete from ${sidecarName(tableId)} rv using pgrep.versioned_table v
   where v.table_id = ${tableId} and rv.barrier <= pg_catalog.pg_snapshot_xmin(v.folded)::text::bigint
-    and not ${heldSql(table, 'rv')}
+    and not ${heldSql(table, 'rv')} and not ${undecidedSql(table, 'rv')}
     and (rv.version & 255 = any (told) or rv.version & 255 = 0 or not exists (select ${peersSql(tableId)} and not exists (
       select from pgrep.node n where n.name = r.target and (n.node_id = rv.version & 255 or exists (
         select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255 and ${countsSql('s', 'self', 'r.target')}

@@ -1,3 +1,4 @@
+import { literal } from '../db/quote.ts';
 import { serverLife } from '../db/server-life.ts';
 import type { VersionedTable } from './versioned-table.ts';
 
@@ -137,8 +138,17 @@ export function peersSql(tableId: string, joins = ''): string {
 
 /** SQL condition: the key of a row (`alias`, named as in the sidecar) is held for some target, which will need its version. */
 export function heldSql(table: VersionedTable, alias: string): string {
-  const key = table.key.map(({ name }) => `${alias}.${name}::text`).join(', ');
-  return `exists (select from pgrep.sync_err_rec e join pgrep.route r on r.route_id = e.route_id where r.table_id = ${table.tableId} and e.key = array[${key}])`;
+  return `exists (select from pgrep.sync_err_rec e join pgrep.route r on r.route_id = e.route_id where r.table_id = ${table.tableId} and e.key = ${keyTexts(table, alias)})`;
+}
+
+/** SQL condition: the version of a sidecar's row (`alias`) is one of two that somebody has to decide between; the other one may be held at its own node. */
+export function undecidedSql(table: VersionedTable, alias: string): string {
+  return `exists (select from pgrep.conflict h where h.nsp_name = ${literal(table.table.schema)} and h.table_name = ${literal(table.table.name)} and h.key = ${keyTexts(table, alias)}
+      and h.local_version = ${alias}.version and h.verdict = 'held' and h.restore_time is null)`;
+}
+
+function keyTexts(table: VersionedTable, alias: string): string {
+  return `array[${table.key.map(({ name }) => `${alias}.${name}::text`).join(', ')}]`;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { reportKey } from '../../src/torture/check/key-report.ts';
 import { differencesOf } from '../../src/torture/check/equal.ts';
@@ -83,6 +84,46 @@ test.each(['blackhole', 'refuse'] as const)('%s: nothing arrives before it is ov
   // Looked at past the proxy, at once.
   expect(await text(b, 'select p.note as x from torture.parent p where p.id = 2')).not.toBe(note);
   await arrives(note);
+});
+
+/** A session through the proxy of a node; gives the milliseconds of a round trip. */
+async function throughProxy({
+  proxy,
+  server,
+}: TortureNode): Promise<AsyncDisposable & { roundTripMs(): Promise<number> }> {
+  const client = new pg.Client({ connectionString: proxy.url(server.url()) });
+  client.on('error', () => undefined);
+  await client.connect();
+  return {
+    async roundTripMs() {
+      const begun = performance.now();
+      await client.query('select 1');
+      return performance.now() - begun;
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
+
+test('slow: a round trip through the node’s proxy takes the delay each way while it lasts, through another’s and afterwards it does not', async () => {
+  const delayMs = 500;
+  const over = new AbortController();
+  {
+    await using toA = await throughProxy(a);
+    await using toB = await throughProxy(b);
+    const slow = inflict({ atMs: 0, forMs: 60_000, node: b.name, event: { kind: 'slow', delayMs } }, { cluster, replayers }, over.signal); // prettier-ignore
+    // A timer may be early by a millisecond or two.
+    for (let turn = 0; turn < 3; turn += 1) expect(await toB.roundTripMs()).toBeGreaterThan(2 * delayMs - 5);
+    // Waited for: a busy machine may be slow as well, now and then.
+    await waitFor(async () => (await toA.roundTripMs()) < delayMs, { what: 'a quick round trip to a' });
+    // What is slow arrives all the same.
+    await arrives();
+    expect(await toB.roundTripMs()).toBeGreaterThan(2 * delayMs - 5);
+    over.abort();
+    expect(await slow).toBe(true);
+  }
+  await using again = await throughProxy(b);
+  await waitFor(async () => (await again.roundTripMs()) < delayMs, { what: 'a quick round trip to b' });
+  await arrives();
 });
 
 test('lose reply: it is a replayer’s COMMIT of rows that gets no answer, and its rows arrive all the same', async () => {

@@ -21,7 +21,8 @@ const own = {
 const nodes = ['local', 'remote'] as const;
 
 const command = 'local.loc_test --to remote --as remote.rmt_test --map info=note --two-way'.split(' ');
-const noon = '2026-01-31 12:00:00';
+// As JSON shows a timestamp.
+const noon = '2026-01-31T12:00:00';
 
 /** The README's example, typed as it stands there, when local has the rows 1 to 5. */
 async function example(name: string): Promise<Pair> {
@@ -43,7 +44,7 @@ async function rowsOf(pair: Pair, node: Node): Promise<readonly string[]> {
   return rows.map(({ line }) => String(line));
 }
 
-/** Both nodes come to have exactly these rows, and stay so once everything has arrived. */
+/** Both nodes come to have exactly these rows. */
 async function bothHave(pair: Pair, wanted: readonly string[]): Promise<void> {
   await pair.arrive();
   await waitFor(async () => JSON.stringify(await Promise.all(nodes.map((node) => rowsOf(pair, node)))) === JSON.stringify([wanted, wanted]), { what: `${wanted.join('; ')} at both nodes`, deadlineMs: 30_000 }).catch(() => undefined); // prettier-ignore
@@ -83,7 +84,7 @@ test.each(nodes)(
     await pair.sql(other, `update ${own[other].table} set ${own[other].text} = 'answer'`);
     await bothHave(pair, ['1, x, answer']);
     expect(await conflicts(pair)).toEqual([]);
-    expect(await pair.json('errors', 'list')).toMatchObject({ errors: [] });
+    expect(await pair.json('errors', 'list')).toEqual([]);
     expect(daemon.running).toBe(true);
   },
 );

@@ -44,7 +44,7 @@ export async function addTwoWay(
   const silent = await introduceNodes(app, nodes);
   const tables = await captureAll(app, plan, signal);
   const unsettled = plan.pairs.filter(({ fill }) => fill !== 'settled');
-  if (options.merge === true && unsettled.length > 0) await lowerFloors(app, plan.members);
+  if (unsettled.length > 0 && bringsRows(plan, options)) await lowerFloors(app, plan.members);
   // Before the routes are there: from the first change that is exchanged on, no number is given twice.
   const { sequences, warnings: scarce } = await interleave(app, plan, options, signal);
   const places = unsettled.map(({ from, to }) => ({ source: from.node, target: to.node, tableId: tables.get(from.node) ?? '', table: from.description.table })); // prettier-ignore
@@ -54,6 +54,12 @@ export async function addTwoWay(
     return await fillPairs(app, stored, progress, signal);
   });
   return { routes, initialised, sequences, sql: [], warnings: [...warnings, ...silent.map(notTold), ...scarce] };
+}
+
+/** True when a node keeps rows that this command does not copy to it: brought along, filled by hand, or by a one-way route so far. */
+function bringsRows({ members }: MeshPlan, { merge, copy }: TwoWayTableOptions): boolean {
+  const isFed = (node: string): boolean => members.some(({ routes }) => routes.some((route) => route.target === node && route.twoWay === null)); // prettier-ignore
+  return merge === true || !copy || members.some(({ node }) => isFed(node));
 }
 
 async function interleave(

@@ -56,7 +56,7 @@ async function tableAt(app: App, route: Route): Promise<NodeTable | null> {
     if (!(error instanceof PgrepError) || error.code !== 'unreachable') throw error;
     throw new PgrepError(
       'unreachable',
-      `${showTable(route.sourceTable)} is written at ${node} too, which does not answer: its way back could not be removed. ${error.message}`,
+      `${showTable(route.sourceTable)} is written at ${node} too, which does not answer. ${error.message}`,
       { hint: `Try again when it is back. If it is lost for good: pgrep forget-node ${node}.`, cause: error },
     );
   }

@@ -102,7 +102,7 @@ known as materialized (
   select ${literal(table.route.targetTable.schema)}, ${literal(table.route.targetTable.name)}, j.key, ${kindSql}, ${literal(policy)},
     case when j.hold then 'held' ${policy === 'function' ? "when j.merges then 'merged' " : ''}when j.wins then 'remote' else 'local' end,
     ${literal(table.route.source)}, j.local_version, j.version, j.local_row, j.remote_row
-  from judged j where j.failure is not distinct from null on conflict do nothing
+  from judged j on conflict do nothing
 ), lost as (
   delete from ${stageName(table)} s using ranked r where s.ctid = r.tid and not r.wins
     and not exists (select from judged j where j.tid = r.tid and (j.hold${policy === 'function' ? ' or j.merges' : ''}))
@@ -123,8 +123,14 @@ function there(table: MeetingTable): string {
 
 // The loser is what was here: concurrent unless the winner was built on it or the sender had seen it. Rows without versions meet only when both sides had rows before.
 function lostHere(table: MeetingTable): string {
-  return `(r.local_version > 255 and not ${isBuiltOnSql('r.base', 'r.local_version')} and not ${senderSaw(table, 'r')}) or (r.version < 256 and r.there)
+  return `(r.local_version > 255 and not ${isBuiltOnSql('r.base', 'r.local_version')} and (not ${senderSaw(table, 'r')} or ${refusedSql(table)})) or (r.version < 256 and r.there)
     or (r.there and r.local_version < 256 and (r.swept or r.inserted) and ${joining(table)})`;
+}
+
+// The sender's position has passed what it refused, but it has not got that. A second unique value has a record of its own.
+function refusedSql(table: MeetingTable): string {
+  return `exists (select from pgrep.sync_err_rec e join pgrep.route o on o.route_id = e.route_id
+      where o.table_id = ${table.versioned.tableId} and o.target = ${literal(table.route.source)} and e.key = c.key and e.reason not in ('conflict', '23505', '23P01'))`;
 }
 
 // A node to which the table is still being copied may not have had a row that all others had: what it inserts or truncates is concurrent with it.

@@ -44,22 +44,25 @@ function anySaw(list: string, version: string, xid: string): string {
 
 /**
  * Keeps what the sender told: what it has seen, how much of that it has passed on to here, and which tables are still being copied to it. Of a node
- * that it has not every table of yet it has passed nothing on: of a table that is behind, less would be here than that says.
+ * that it has not every table of yet it has passed nothing on: of a table that is behind, less would be here than that says. What is not complete
+ * tells only of copies that have begun.
  */
-export function rememberSeenSql({ sender, seen, passes }: Exchange): readonly string[] {
-  const told = [
-    ...toldSql(sender, seen.seen.filter(({ whole }) => whole), passes),
-    ...toldSql(sender, seen.seen.filter(({ whole }) => !whole), 'nothing'),
-  ]; // prettier-ignore
+export function rememberSeenSql({ sender, seen, passes, complete }: Exchange): readonly string[] {
   const names = seen.copying.map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`).join(', ');
-  if (names === '') return [...told, `delete from pgrep.peer_copying c where c.peer = ${sender}`];
   const copying = `select r.table_id from pgrep.route r join pgrep.node n on n.name = r.target where n.node_id = ${sender}
   and r.options @> '{"twoWay": true}' and (r.target_nsp, r.target_table) in (${names})`;
+  const begun = names === '' ? [] : [`insert into pgrep.peer_copying (peer, table_id) select ${sender}, c.table_id from (${copying}) c on conflict do nothing`]; // prettier-ignore
+  if (!complete) {
+    const forgets = passes === 'nothing' ? [`update pgrep.peer_seen p set passed = null where p.peer = ${sender} and p.passed is not null`] : []; // prettier-ignore
+    return [...forgets, ...begun];
+  }
+  const ended = names === '' ? '' : ` and c.table_id not in (${copying})`;
   return [
-    ...told,
-    `delete from pgrep.peer_copying c where c.peer = ${sender} and c.table_id not in (${copying})`,
-    `insert into pgrep.peer_copying (peer, table_id) select ${sender}, c.table_id from (${copying}) c on conflict do nothing`,
-  ];
+    ...toldSql(sender, seen.seen.filter(({ whole }) => whole), passes),
+    ...toldSql(sender, seen.seen.filter(({ whole }) => !whole), 'nothing'),
+    `delete from pgrep.peer_copying c where c.peer = ${sender}${ended}`,
+    ...begun,
+  ]; // prettier-ignore
 }
 
 function toldSql(sender: number, seen: readonly Seen[], passes: Exchange['passes']): readonly string[] {

@@ -20,7 +20,7 @@ import {
   settings,
   stageTruncatedSql,
 } from './judge-sql.ts';
-import { lockRowsSql } from './lock-sql.ts';
+import { keepUnfoldedSql, lockRowsSql } from './lock-sql.ts';
 import { isMeeting, type MeetingTable } from './meeting.ts';
 import { rememberSeenSql, seenJson } from './seen-sql.ts';
 import { forwardNewerSql, forwardSql, raiseFloorSql, stopIfRacedSql, writeVersionsSql } from './settle-sql.ts';
@@ -170,7 +170,7 @@ export class TwoWayBatch {
   }
 
   #tableIds(): readonly string[] {
-    return this.#meeting.map(({ table }) => table.versioned.tableId).sort((one, other) => Number(one) - Number(other));
+    return this.#meeting.toSorted(byTable).map(({ table }) => table.versioned.tableId);
   }
 
   #preludes(): readonly string[] {
@@ -182,6 +182,8 @@ export class TwoWayBatch {
       // Those who apply to one table take turns.
       `set local lock_timeout = '${turnMs}ms'`,
       ...this.#tableIds().map((id) => `select pg_catalog.pg_advisory_xact_lock(${arrivalLock}, ${id})`),
+      // A row that is inserted while its delete is applied must not be folded before the tombstone or floor is there: it would get no version above it.
+      ...this.#meeting.toSorted(byTable).map(({ table, floor }) => keepUnfoldedSql(table, floor !== null)),
       `set local lock_timeout = '${rowMs}ms'`,
       ...this.#meeting.flatMap(({ table, floor }) => (floor === null ? [] : [stageTruncatedSql(table, floor)])),
     ];
@@ -214,6 +216,11 @@ export class TwoWayBatch {
     const { copying } = this.#parts.exchange.seen;
     return copying.find(({ schema, name }) => schema === sourceTable.schema && name === sourceTable.name);
   }
+}
+
+// As folds take the tables.
+function byTable(one: MeetingPart, other: MeetingPart): number {
+  return Number(one.table.versioned.tableId) - Number(other.table.versioned.tableId);
 }
 
 const racedState = 'PGC02';
