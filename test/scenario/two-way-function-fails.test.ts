@@ -26,5 +26,12 @@ test('G6: a policy function that fails for one row holds that row alone, and tel
   const held = 'select key[1] as key, reason from pgrep.sync_err_rec';
   await waitFor(async () => Object.values(await mesh.everywhere(held)).every((each) => each.length === 1), { what: 'both to hold the row' }); // prettier-ignore
   expect(await mesh.everywhere(held)).toEqual({ a: [{ key: '1', reason: '22012' }], b: [{ key: '1', reason: '22012' }] }); // prettier-ignore
+  // Both rows are kept, too: a later write of the row replaces one of them.
+  const kept =
+    "select key[1] as key, verdict, local_row ->> 'n' as local, remote_row ->> 'n' as remote from pgrep.conflict";
+  expect(await mesh.everywhere(kept)).toEqual({
+    a: [{ key: '1', verdict: 'held', local: '5', remote: '-5' }],
+    b: [{ key: '1', verdict: 'held', local: '-5', remote: '5' }],
+  });
   expect(daemon.running).toBe(true);
 });

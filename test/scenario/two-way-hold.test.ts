@@ -60,6 +60,29 @@ test('G6: a held row that is decided at one node is let go at the other soon, ho
   expect(daemon.running).toBe(true);
 });
 
+test('G6: a third node keeps its row beside a held one until somebody decides, whatever it could forget otherwise', async () => {
+  await using mesh = await holding('third', ['a', 'b', 'c']);
+  for (const node of ['a', 'b']) await mesh.sql(node, `update public.t set info = '${node}' where id = 1`);
+  await using daemon = await replaying(mesh);
+  const ofC = 'select info from public.t where id = 1';
+  await waitFor(async () => (await mesh.sql('c', "select from pgrep.conflict where verdict = 'held'")).length > 0, { what: 'c to have met both' }); // prettier-ignore
+  const kept = await mesh.sql('c', ofC);
+  const looked = async (): Promise<unknown> => (await mesh.sql('c', 'select looked::text as at from pgrep.versioned_table'))[0]?.['at']; // prettier-ignore
+  for (const turn of [1, 2, 3, 4]) {
+    const before = await looked();
+    await mesh.sql('c', 'select pg_current_xact_id()');
+    await waitFor(async () => (await looked()) !== before, { what: `look ${turn} for versions to forget` });
+    await mesh.pgrep('retry-errors');
+  }
+  await mesh.sql('b', "insert into public.t values (40, 0, 'passes')");
+  await waitFor(async () => (await mesh.sql('c', 'select from public.t where id = 40')).length === 1, { what: 'another row to pass' }); // prettier-ignore
+  expect(await mesh.sql('c', ofC)).toEqual(kept);
+  await mesh.sql('a', "update public.t set info = 'decided' where id = 1");
+  await untilNoneHeld(mesh);
+  expect(await sameEverywhere(mesh, ofC)).toEqual([{ info: 'decided' }]);
+  expect(daemon.running).toBe(true);
+});
+
 test('G5, G6: a row that all of three nodes hold apart is decided by one write, at any of them, and nothing is held afterwards', async () => {
   await using mesh = await holding('three', ['a', 'b', 'c']);
   for (const node of mesh.nodes) await mesh.sql(node, `update public.t set info = '${node}' where id in (1, 2)`);

@@ -119,3 +119,18 @@ test('G6: a write that a TRUNCATE took is restored', async () => {
   expect(await waitFor(async () => { const at = await sameEverywhere(mesh, 'select id, info from public.t'); return at.length > 0 ? at : null; }, { what: 'the row' })).toEqual([{ id: 7, info: 'lost' }]); // prettier-ignore
   expect(daemon.running).toBe(true);
 });
+
+test('G6: what a node has refused it has not seen: a write there that replaces it is recorded', async () => {
+  await using mesh = await Mesh.create(server, 'refused', { nodes: ['a', 'b'], sql: tableSql });
+  await mesh.sql('a', "insert into public.t values (1, 1, '')");
+  await mesh.add({ to: ['b'] });
+  await mesh.sql('b', 'alter table public.t add constraint small check (n < 100)');
+  await using daemon = await replaying(mesh);
+  await mesh.sql('a', "update public.t set n = 500, info = 'too large' where id = 1");
+  await waitFor(async () => (await mesh.sql('a', "select from pgrep.sync_err_rec where reason = '23514'")).length === 1, { what: 'the row to be held' }); // prettier-ignore
+  await mesh.sql('b', "update public.t set info = 'of b' where id = 1");
+  await waitFor(async () => (await mesh.sql('a', "select from public.t where info = 'of b'")).length === 1, { what: 'the write to arrive' }); // prettier-ignore
+  expect(await mesh.sql('a', "select kind, verdict, local_row ->> 'info' as lost from pgrep.conflict")).toEqual([{ kind: 'update/update', verdict: 'remote', lost: 'too large' }]); // prettier-ignore
+  await waitFor(async () => (await mesh.sql('a', 'select from pgrep.sync_err_rec')).length === 0, { what: 'the record to clear', deadlineMs: 40_000 }); // prettier-ignore
+  expect(daemon.running).toBe(true);
+});
