@@ -39,20 +39,36 @@ export function seenSql(source: string): string {
     where t.table_id in (select c.table_id from pgrep.table_position c where c.target = ${literal(source)})) x)::text`;
 }
 
-/** Query for what the source node (its name) has seen of all others of one of its tables (SQL of its id; `null`: of those that are not being copied): `origin`, `snapshot`, `whole` (see `Seen`). */
+/**
+ * Query for what the source node (its name) has seen of all others of one of its tables (SQL of its id; `null`: of those that are not being copied): `origin`,
+ * `snapshot`, `whole` (see `Seen`). A link's position counts for tables that have two-way routes to its source, others' changes come by way
+ * of a node that forwards; where a node has tables of both kinds with another one, of all only what has come both ways.
+ */
 export function seenOfSql(source: string, tableId: string): string {
   const copy = (name: string): string => `from pgrep.table_position c where c.source = ${name} and c.target = ${literal(source)} and c.table_id = ${tableId}`; // prettier-ignore
   const copying = incompleteSql(source, tableId);
   const whole = (name: string): string => `not exists (select from pgrep.table_position c where c.source = ${name} and c.target = ${literal(source)} and c.table_id is not null)`; // prettier-ignore
-  return `select n.node_id as origin, coalesce((select c.snapshot ${copy('p.source')}), p.snapshot) as snapshot, ${whole('p.source')} as whole
-    from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null and not ${copying}
+  const isPeer = (name: string): string => `exists (select from pgrep.route r where ${twoWayTo('r', name)} and r.table_id = coalesce(${tableId}, r.table_id))`; // prettier-ignore
+  return `select n.node_id as origin, coalesce((select c.snapshot ${copy('p.source')}), ${tableId === 'null' ? bothWaysSql : 'p.snapshot'}) as snapshot, ${whole('p.source')} as whole
+    from pgrep.position p join pgrep.node n on n.name = p.source where p.target = ${literal(source)} and p.snapshot is not null and ${isPeer('p.source')} and not ${copying}
     union all
     (select distinct on (s.origin) s.origin, s.passed, ${whole('(select h.name from pgrep.node h where h.node_id = s.peer)')} from pgrep.peer_seen s join pgrep.node o on o.node_id = s.origin
     where s.passed is not null and not o.is_self and not ${copying}
       and not exists (select from pgrep.node h where h.node_id = s.peer and exists (select ${copy('h.name')}))
-      and not exists (select from pgrep.position p where p.source = o.name and p.target = ${literal(source)} and p.snapshot is not null)
+      and not ${isPeer('o.name')}
     order by s.origin, pg_catalog.pg_snapshot_xmax(s.passed) desc)`;
 }
+
+function twoWayTo(route: string, name: string): string {
+  return `${route}.target = ${name} and ${route}.options @> '{"twoWay": true}'`;
+}
+
+// The position (p) of a link from node n, but no more than what was passed on of that node by peers of tables that the link does not have.
+const bothWaysSql = `(select pgrep.with_open(case when pg_catalog.pg_snapshot_xmax(p.snapshot) <= pg_catalog.pg_snapshot_xmax(s.passed) then p.snapshot else s.passed end,
+        array(select pg_catalog.pg_snapshot_xip(p.snapshot) union all select pg_catalog.pg_snapshot_xip(s.passed)))
+      from pgrep.peer_seen s join pgrep.node h on h.node_id = s.peer where s.origin = n.node_id and s.passed is not null
+        and exists (select from pgrep.route r where ${twoWayTo('r', 'h.name')} and not exists (select from pgrep.route d where d.table_id = r.table_id and ${twoWayTo('d', 'p.source')}))
+      order by pg_catalog.pg_snapshot_xmax(s.passed) limit 1), p.snapshot`;
 
 function incompleteSql(source: string, tableId: string): string {
   return `exists (select from pgrep.table_position c where c.target = ${literal(source)} and c.table_id = ${tableId} and not c.copied)`;
