@@ -8,7 +8,8 @@ import { routesOfMesh, type NodeTable } from './routes-of-mesh.ts';
 
 /**
  * Before a new node comes with rows of its own: all nodes that write the table forget a TRUNCATE that all of them have seen, or it would
- * empty the new node too, or they would refuse its rows as older. Throws `no` while one of them has not, as far as is known, and `unreachable` when one does not answer.
+ * empty the new node too, or they would refuse its rows as older. Throws `no` while one of them has not, as far as is known, and `unreachable` when one
+ * does not answer, unless no node is new: then survivors are linked with each other, in the place of one that is lost.
  */
 export async function lowerFloors(app: App, members: readonly Member[]): Promise<void> {
   for (const table of await writers(app, members)) {
@@ -23,10 +24,13 @@ export async function lowerFloors(app: App, members: readonly Member[]): Promise
 /** The table at all nodes that two-way routes lead to already, from any member. */
 async function writers(app: App, members: readonly Member[]): Promise<readonly NodeTable[]> {
   const found = new Map<string, NodeTable>();
-  for (const { node, description, capture, routes } of members) {
-    if (found.has(node) || !routes.some((route) => route.twoWay !== null)) continue;
+  const isLinked = ({ routes }: Member): boolean => routes.some((route) => route.twoWay !== null);
+  const silent = members.every(isLinked) ? 'skip' : 'refuse';
+  for (const member of members) {
+    const { node, description, capture, routes } = member;
+    if (found.has(node) || !isLinked(member)) continue;
     const home = { node, table: description.table, tableId: capture.tableId, routes };
-    for (const table of await routesOfMesh(app, home)) found.set(table.node, table);
+    for (const table of await routesOfMesh(app, home, silent)) found.set(table.node, table);
   }
   return [...found.values()];
 }

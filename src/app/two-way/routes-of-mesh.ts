@@ -26,13 +26,20 @@ export async function readNodeTable(app: App, node: string, table: TableName): P
   return { node, table, tableId, routes: await loadRoutes(session, node, table) };
 }
 
-/** The table at every node that two-way routes lead to, the first one's included. Throws `unreachable` with advice when one does not answer. */
-export async function routesOfMesh(app: App, home: NodeTable): Promise<readonly NodeTable[]> {
+/**
+ * The table at every node that two-way routes lead to, the first one's included. When one does not answer: throws `unreachable` with advice, or
+ * (`silent` is `skip`) goes on without it.
+ */
+export async function routesOfMesh(
+  app: App,
+  home: NodeTable,
+  silent: 'refuse' | 'skip' = 'refuse',
+): Promise<readonly NodeTable[]> {
   const found = new Map([[home.node, home]]);
   const open = home.routes.filter((route) => route.twoWay !== null);
   for (let route = open.shift(); route !== undefined; route = open.shift()) {
     if (found.has(route.target)) continue;
-    const there = await tableAt(app, route);
+    const there = await tableAt(app, route, silent);
     if (there === null) continue;
     found.set(there.node, there);
     open.push(...there.routes.filter((each) => each.twoWay !== null));
@@ -48,12 +55,13 @@ export async function wayBack(app: App, route: Route): Promise<{ at: NodeTable; 
   return { at, routes: at.routes.filter((each) => each.target === route.source && each.twoWay !== null) };
 }
 
-async function tableAt(app: App, route: Route): Promise<NodeTable | null> {
+async function tableAt(app: App, route: Route, silent: 'refuse' | 'skip' = 'refuse'): Promise<NodeTable | null> {
   const { target: node } = route;
   try {
     return await readNodeTable(app, node, route.targetTable);
   } catch (error) {
     if (!(error instanceof PgrepError) || error.code !== 'unreachable') throw error;
+    if (silent === 'skip') return null;
     throw new PgrepError(
       'unreachable',
       `${showTable(route.sourceTable)} is written at ${node} too, which does not answer. ${error.message}`,
