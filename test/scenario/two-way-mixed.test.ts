@@ -25,7 +25,7 @@ async function looksAtA(mesh: Mesh): Promise<void> {
   }
 }
 
-test.each([
+test.concurrent.each([
   ['one way', false],
   ['both ways', true],
 ])(

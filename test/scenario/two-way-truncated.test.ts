@@ -23,7 +23,7 @@ async function emptiedOnce(name: string, forward: boolean): Promise<Mesh> {
   const mesh = await Mesh.create(server, name, { nodes: ['a', 'b', 'c', 'd'], sql: tableSql });
   await mesh.add({ to: ['b', 'c'], forward });
   await using daemon = await replaying(mesh);
-  await mesh.sql('a', `${refill}`);
+  await mesh.sql('a', refill);
   await sameEverywhere(mesh, wholeTable, { nodes: ['a', 'b', 'c'] });
   await mesh.sql('b', 'truncate public.t');
   await mesh.sql('b', refill);
