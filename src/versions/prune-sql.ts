@@ -36,14 +36,13 @@ begin
   perform ${foldFunction(tableId)}(1, v.looked) from pgrep.versioned_table v
   where v.table_id = ${tableId} and (v.looked is null or pg_catalog.pg_snapshot_xmax(v.looked) > pg_catalog.pg_snapshot_xmax(v.folded));
   update pgrep.versioned_table v set looked = pg_catalog.pg_current_snapshot() where v.table_id = ${tableId} and v.looked::text is distinct from pg_catalog.pg_current_snapshot()::text;
-  if not exists (select from ${sidecarName(tableId)}) then
-    return 0;
-  end if;
-  if ${copyingSql(tableId)} then
-    return 0;
-  end if;
+  -- Also where nothing has a version: what arrives is queued for others, too, and the queue is only emptied up to what is folded.
   update pgrep.versioned_table v set folded = pg_catalog.pg_current_snapshot()
-  where v.table_id = ${tableId} and not exists (select from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)});
+  where v.table_id = ${tableId} and v.folded::text is distinct from pg_catalog.pg_current_snapshot()::text
+    and not exists (select from pgrep.queue_${tableId} q where q.from_node is null and ${unfoldedCondition(tableId)});
+  if ${copyingSql(tableId)} or not exists (select from ${sidecarName(tableId)}) then
+    return 0;
+  end if;
   delete from ${sidecarName(tableId)} rv using pgrep.versioned_table v
   where v.table_id = ${tableId} and rv.barrier <= pg_catalog.pg_snapshot_xmin(v.folded)::text::bigint
     and not ${heldSql(table, 'rv')} and not ${undecidedSql(table, 'rv')}
