@@ -8,7 +8,8 @@ const topologies = ['mesh', 'star', 'chain'] as const;
 // A new one in each run, unless it is given; it is in the test's name and so in every report.
 const fresh = Number(process.env['PGREP_SEED'] ?? Date.now() % 1_000_000);
 
-test.each([
+// At once: each waits for most of its time, and the suite would wait for both.
+test.concurrent.each([
   ['star', 6],
   [topologies[fresh % topologies.length] ?? 'mesh', fresh],
 ] as const)(
