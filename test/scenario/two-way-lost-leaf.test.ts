@@ -166,7 +166,7 @@ test.each(meetings)(
         { id: 40, info: 'b newer' },
       ]);
     }
-    await untilNone(mesh, kept, left);
+    await untilNone(mesh, versions, left);
     // A row that was inserted has lost nothing to the TRUNCATE; nor have those that it had seen as they were.
     expect(await conflictsAt(mesh, left)).toEqual(['2 truncate/write', '5 truncate/write']);
     expect(daemon.running).toBe(true);
