@@ -18,6 +18,7 @@ export function pruneFunction(tableId: string): string {
  */
 export function pruneFunctionSql(table: VersionedTable): string {
   const { tableId } = table;
+  const seen = `left join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = o.origin and ${countsSql('s', 'self', 'r.target')}`;
   return `create or replace function ${pruneFunction(tableId)}() returns bigint language plpgsql as $pgrep$
 declare
   self constant smallint := ${selfSql};
@@ -43,13 +44,16 @@ begin
   if ${copyingSql(tableId)} or not exists (select from ${sidecarName(tableId)}) then
     return 0;
   end if;
-  delete from ${sidecarName(tableId)} rv using pgrep.versioned_table v
-  where v.table_id = ${tableId} and rv.barrier <= pg_catalog.pg_snapshot_xmin(v.folded)::text::bigint
+  with origins as materialized (
+    -- What each peer other than the origin has seen of it; null: of a peer that has not told.
+    select o.origin, array(select s.snapshot ${peersSql(tableId, seen)} and n.node_id is distinct from o.origin) as seen
+    from (select distinct rv.version & 255 as origin from ${sidecarName(tableId)} rv) o
+  )
+  delete from ${sidecarName(tableId)} rv using pgrep.versioned_table v, origins o
+  where v.table_id = ${tableId} and o.origin = rv.version & 255 and rv.barrier <= pg_catalog.pg_snapshot_xmin(v.folded)::text::bigint
     and not ${heldSql(table, 'rv')} and not ${undecidedSql(table, 'rv')}
-    and (rv.version & 255 = any (told) or rv.version & 255 = 0 or not exists (select ${peersSql(tableId)} and not exists (
-      select from pgrep.node n where n.name = r.target and (n.node_id = rv.version & 255 or exists (
-        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = rv.version & 255 and ${countsSql('s', 'self', 'r.target')}
-          and pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot))))));
+    and (o.origin = any (told) or o.origin = 0 or not exists (
+      select from pg_catalog.unnest(o.seen) s (snapshot) where pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot) is not true));
   get diagnostics removed = row_count;
   return removed;
 end

@@ -62,6 +62,64 @@ test('a row that waits for its version is folded later also when the fold shares
   expect(await mesh.sql('a', entry)).toEqual([{ dead: false, node: 1, again: 1 }]);
 });
 
+const entries = 'select k1 as id, (version >> 8 = (select max(q.version >> 8) from pgrep.queue_1 q)) as newest, inserted, dead from pgrep.row_version_1 order by 1'; // prettier-ignore
+
+test('of a key that has changed since, the older change is not folded, unless it would be forgotten that the row was inserted', async () => {
+  await using mesh = await Mesh.create(server, 'later', { nodes: ['a', 'b'], sql: tableSql });
+  await mesh.add({ to: ['b'] });
+  const prune = async (): Promise<unknown> => await mesh.sql('a', 'select pgrep.prune_1()');
+  await prune();
+  await mesh.sql('a', "insert into public.t values (1, 1, ''), (2, 1, '')");
+  await prune();
+  await mesh.sql('a', 'update public.t set n = 2 where id = 1');
+  await prune();
+  expect(await mesh.sql('a', entries)).toEqual([{ id: 1, newest: true, inserted: true, dead: false }, { id: 2, newest: false, inserted: true, dead: false }]); // prettier-ignore
+  // Both versions of key 2 from here on are updates: only the last one gets an entry, and only when it has been there at one look.
+  await mesh.sql('a', 'update public.t set n = 3 where id = 2');
+  await prune();
+  await mesh.sql('a', 'update public.t set n = 4 where id = 2');
+  await prune();
+  expect((await mesh.sql('a', entries))[1]).toEqual({ id: 2, newest: false, inserted: true, dead: false });
+  await prune();
+  expect((await mesh.sql('a', entries))[1]).toEqual({ id: 2, newest: true, inserted: false, dead: false });
+});
+
+/** Nothing is being copied any more, and node b says that it has seen all that node a has written so far, and will write in the next thousand transactions. */
+const toldAll = `delete from pgrep.table_position; delete from pgrep.peer_copying; update pgrep.link_state set confirmed_in = (select life from pgrep.versioned_table where table_id = 1);
+  insert into pgrep.peer_seen (peer, origin, snapshot) select 2, 1, format('%s:%s:', x, x)::pg_snapshot from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000 as x) s
+  on conflict (peer, origin) do update set snapshot = excluded.snapshot`;
+
+test('what all peers have seen is folded without an entry, but not a row that needs a version of its own, nor one with an entry or held', async () => {
+  await using mesh = await Mesh.create(server, 'seen', { nodes: ['a', 'b'], sql: tableSql });
+  await mesh.add({ to: ['b'] });
+  await mesh.sql('a', "insert into pgrep.link_state (target) values ('b') on conflict do nothing");
+  await mesh.sql('a', toldAll);
+  const fold = 'select pgrep.fold_1(1)::integer as keys';
+  await mesh.sql('a', "insert into public.t select i, i, '' from generate_series(1, 10) i; update public.t set n = 0 where id = 5"); // prettier-ignore
+  expect(await mesh.sql('a', fold)).toEqual([{ keys: 11 }]);
+  expect(await mesh.sql('a', fold)).toEqual([{ keys: 0 }]);
+  expect(await mesh.sql('a', entries)).toEqual([]);
+  await mesh.sql('a', 'truncate public.t');
+  await mesh.sql('a', fold);
+  expect(await mesh.sql('a', 'select from pgrep.versioned_table v join pgrep.queue_1 q on q.truncated and q.version = v.floor_version')).toHaveLength(1); // prettier-ignore
+  // A TRUNCATE of b from a minute ahead: the row was inserted while it arrived.
+  await mesh.sql('a', "insert into public.t values (11, 1, '')");
+  await mesh.sql('a', 'update pgrep.versioned_table set floor_version = ((extract(epoch from now()) * 1000000)::bigint + 60000000) << 8 | 2, floor_xid = 1'); // prettier-ignore
+  await mesh.sql('a', fold);
+  expect(await mesh.sql('a', "select k1 as id, version > (select floor_version from pgrep.versioned_table) as above from pgrep.row_version_1")).toEqual([{ id: 11, above: true }]); // prettier-ignore
+  // What has an entry keeps it in step.
+  await mesh.sql('a', 'update public.t set n = 2 where id = 11');
+  await mesh.sql('a', fold);
+  expect(await mesh.sql('a', "select count(*)::integer as n from pgrep.row_version_1 where version = (select max(version) from pgrep.queue_1)")).toEqual([{ n: 1 }]); // prettier-ignore
+  // And a held key needs its version later.
+  await mesh.sql('a', 'delete from pgrep.row_version_1');
+  await mesh.sql('a', `insert into pgrep.sync_err_rec (nsp_name, table_name, dst_server, dst_query, route_id, key, reason, message)
+    select 'public', 't', 'b', '', route_id, '{7}', '23514', '' from pgrep.route where table_id = 1`); // prettier-ignore
+  await mesh.sql('a', "insert into public.t values (7, 3, ''), (8, 3, '')");
+  await mesh.sql('a', fold);
+  expect((await mesh.sql('a', entries)).map(({ id }) => id)).toEqual([7]);
+});
+
 test('a snapshot takes further transactions as open, in order', async () => {
   const client = new pg.Client({ connectionString: await server.createDatabase('snapshots') });
   await client.connect();
