@@ -28,10 +28,13 @@ export interface KeyRange {
 /** Draws the next transaction of a writer. Depends on the stream and the keys alone, and draws as much whatever the keys. */
 export function drawTransaction(random: Random, keys: KeyRange): Transaction {
   // One in 700: about one every few seconds over all writers, so that most histories have a floor in them.
-  if (random.chance(1 / 700)) return { operations: keys.truncates ? [truncate] : [], holdMs: 0, pauseMs: random.between(5, 60) }; // prettier-ignore
+  if (random.chance(1 / 700)) {
+    const operations = random.chance(2 / 3) ? [truncate, refill(keys.all)] : [truncate];
+    return { operations: keys.truncates ? operations : [], holdMs: 0, pauseMs: random.between(5, 60) };
+  }
   // An open insert does not hold up a delete that arrives: there is no row to lock.
   if (random.chance(1 / 50)) return { operations: insert(random, keys), holdMs: random.between(100, 1000), pauseMs: random.between(2, 30) }; // prettier-ignore
-  // A row that arrives as it is here already, in a newer version, while an open transaction changes it.
+  // A row that arrives as it is here already, in a newer version, while an open transaction changes it: only locks see that (step a).
   if (random.chance(1 / 150)) return { operations: [operation('held update', 'update torture.parent set n = n + 1 where id = $1', [cold(keys, 0)])], holdMs: random.between(700, 1500), pauseMs: random.between(2, 30) }; // prettier-ignore
   if (random.chance(1 / 25)) return { operations: [operation('cold touch', 'update torture.parent set n = n where id = $1', [cold(keys, 1)])], holdMs: 0, pauseMs: random.between(2, 30) }; // prettier-ignore
   const length = random.weighted([[6, 1], [3, 2], [2, random.between(3, 5)], [0.5, random.between(6, 15)]]); // prettier-ignore
@@ -43,6 +46,11 @@ export function drawTransaction(random: Random, keys: KeyRange): Transaction {
 /** Half of the keys have rows before replication begins. */
 export function initialRows(all: number): Operation {
   return operation('initial', `insert into torture.parent (id, tag, note) select g, 'initial ' || g, 'initial' from generate_series(2, $1::integer, 2) g`, [all]); // prettier-ignore
+}
+
+/** The same rows again, after a TRUNCATE: else there would be hardly any that are not hot. */
+function refill(all: number): Operation {
+  return operation('refill', "insert into torture.parent (id, note) select g, 'refilled' from generate_series(2, $1::integer, 2) g", [all]); // prettier-ignore
 }
 
 type Draw = (random: Random, keys: KeyRange) => readonly Operation[];
@@ -92,14 +100,14 @@ function lately(random: Random, keys: KeyRange): number {
   return Math.max(1, keys.hotFrom + keys.hot - random.between(1, 5 * keys.hot));
 }
 
-/** A key that was hot so long ago that all nodes agree about it, even, as those of the initial rows: one for all writers at a time; that of `ago` moves of the hot keys before. */
+/**
+ * A key that is not hot for a long time, before and after, so that nodes agree about it and no next write sets it right; even, as those of the initial
+ * rows. One for all writers at a time; that of `ago` moves of the hot keys before.
+ */
 function cold({ hotFrom, hot, all }: KeyRange, ago: number): number {
-  const place = hotFrom - (coldMoves + ago) * Math.ceil(hot / 2);
-  return 2 * Math.ceil((place > 0 ? place : place + all - hot) / 2);
+  const place = hotFrom + Math.floor(all / 2) - ago * Math.ceil(hot / 2);
+  return 2 * Math.ceil((1 + (place % (all - 1))) / 2);
 }
-
-// Of the moves of hot keys, half a second each: longer than most transactions are held open, and than `lately` goes back.
-const coldMoves = 25;
 
 function note(random: Random): string {
   return random.pick(['', 'plain', "quote ' and \\ and \t", 'größer €', 'long '.repeat(40)]);
