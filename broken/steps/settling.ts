@@ -52,8 +52,8 @@ export const settling: readonly Breakage[] = [
     edits: [
       {
         file: 'src/versions/prune-sql.ts',
-        text: 'and pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot)',
-        replacement: '',
+        text: 'pg_catalog.pg_visible_in_snapshot(rv.xid::text::xid8, s.snapshot) is not true',
+        replacement: 'false',
       },
     ],
   },

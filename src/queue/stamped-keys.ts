@@ -1,5 +1,5 @@
 import { ident, literal } from '../db/quote.ts';
-import { changedFunction, changedSql } from '../versions/changed-sql.ts';
+import { changedFunction } from '../versions/changed-sql.ts';
 import { sameKeySql, unfoldedSql } from '../versions/version-sql.ts';
 import type { VersionedTable } from '../versions/versioned-table.ts';
 
@@ -11,8 +11,6 @@ export interface QueueExtent {
   readonly cutoff: string | null;
   /** Node id of the target where what arrived from others is sent on to it, too; else null. */
   readonly forwardsTo: number | null;
-  /** Many keys: the query is planned for them. */
-  readonly many: boolean;
 }
 
 /**
@@ -21,15 +19,10 @@ export interface QueueExtent {
  * newest one that is not folded yet; null: none), `pgrep_inserted`, and
  * `pgrep_foreign_too`: whether the row is sent also where its version is another node's.
  */
-export function stampedQueuedKeys(table: VersionedTable, extent: QueueExtent): string {
-  const seen = literal(extent.seen);
-  const cutoff = extent.cutoff === null ? 'null' : literal(extent.cutoff);
-  const forwardsTo = String(extent.forwardsTo ?? 'null');
-  const changed = extent.many
-    ? `(${changedSql(table, { seen, cutoff, forwardsTo })})`
-    : `${changedFunction(table.tableId)}(${seen}, ${cutoff}, ${forwardsTo}::smallint)`;
+export function stampedQueuedKeys(table: VersionedTable, { seen, cutoff, forwardsTo }: QueueExtent): string {
+  const before = cutoff === null ? 'null' : literal(cutoff);
   return `select ${named(table, 'q')}, q.version as pgrep_version, q.xid as pgrep_xid, q.unfolded as pgrep_unfolded, q.was_inserted as pgrep_inserted, q.foreign_too as pgrep_foreign_too
-from ${changed} q`;
+from ${changedFunction(table.tableId)}(${literal(seen)}, ${before}, ${forwardsTo ?? 'null'}::smallint) q`;
 }
 
 /** The same for keys that a query names (a retry, a chunk of a copy). */

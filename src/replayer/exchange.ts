@@ -20,7 +20,7 @@ export interface BatchFacts {
 }
 
 /** `before`: see `ChangedVersions`. */
-export interface LinkExtent extends Omit<QueueExtent, 'forwardsTo' | 'many'> {
+export interface LinkExtent extends Omit<QueueExtent, 'forwardsTo'> {
   readonly before: string | null;
 }
 
@@ -79,7 +79,7 @@ export class LinkVersions {
     if (versioned === null) return table;
     const floor = table.sweep ? await readFloor(versioned, query) : null;
     const forwardsTo = table.route.twoWay?.forward === true ? this.#target : null;
-    const keys = stampedQueuedKeys(versioned, { ...extent, forwardsTo, many: table.byHash });
+    const keys = stampedQueuedKeys(versioned, { ...extent, forwardsTo });
     return { ...table, keys, sweep: false, versions: { table: versioned, before: extent.before, floor } };
   }
 

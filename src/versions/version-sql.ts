@@ -143,8 +143,17 @@ export function heldSql(table: VersionedTable, alias: string): string {
 
 /** SQL condition: the version of a sidecar's row (`alias`) is one of two that somebody has to decide between; the other one may be held at its own node. */
 export function undecidedSql(table: VersionedTable, alias: string): string {
-  return `exists (select from pgrep.conflict h where h.nsp_name = ${literal(table.table.schema)} and h.table_name = ${literal(table.table.name)} and h.key = ${keyTexts(table, alias)}
-      and h.local_version = ${alias}.version and h.verdict = 'held' and h.restore_time is null)`;
+  return `exists (select ${undecided(table, keyTexts(table, alias), `${alias}.version`)})`;
+}
+
+/** SQL: the versions that a row's own (`version`, SQL; `key`: its values as text[]) is held beside until somebody decides; null: none. */
+export function heldBesideSql(table: VersionedTable, key: string, version: string): string {
+  return `(select pg_catalog.array_agg(h.remote_version) ${undecided(table, key, version)})`;
+}
+
+function undecided({ table }: VersionedTable, key: string, version: string): string {
+  return `from pgrep.conflict h where h.nsp_name = ${literal(table.schema)} and h.table_name = ${literal(table.name)} and h.key = ${key}
+      and h.local_version = ${version} and h.verdict = 'held' and h.restore_time is null`;
 }
 
 function keyTexts(table: VersionedTable, alias: string): string {

@@ -83,6 +83,29 @@ test('G6: a third node keeps its row beside a held one until somebody decides, w
   expect(daemon.running).toBe(true);
 });
 
+test('G6: a node that holds a row back beside its own has not seen it: what it sends itself is held, too, also at a third node, until it writes the key again', async () => {
+  await using mesh = await holding('later', ['a', 'b', 'c']);
+  for (const node of ['a', 'b']) await mesh.sql(node, `update public.t set info = '${node}' where id = 1`);
+  const of1 = 'select info from public.t where id = 1';
+  const conflicts = "select from pgrep.conflict where verdict = 'held'";
+  {
+    // Node b has met the row of a, and that is what it tells with its own, which is newer.
+    await using first = await replaying(mesh, '--from', 'a');
+    await waitFor(async () => (await mesh.sql('b', conflicts)).length > 0, { what: 'b to have met the row of a' });
+    await waitFor(async () => (await mesh.sql('c', `${of1} and info = 'a'`)).length > 0, { what: 'the row of a at c' });
+    expect(first.running).toBe(true);
+  }
+  await using daemon = await replaying(mesh);
+  await mesh.sql('b', "insert into public.t values (40, 0, 'passes')");
+  await waitFor(async () => Object.values(await mesh.everywhere('select from public.t where id = 40')).every((found) => found.length === 1), { what: 'another row of b to pass' }); // prettier-ignore
+  expect(await mesh.everywhere(of1)).toEqual({ a: [{ info: 'a' }], b: [{ info: 'b' }], c: [{ info: 'a' }] });
+  expect(Object.values(await mesh.everywhere(conflicts)).map((found) => found.length)).toEqual([1, 1, 1]);
+  await mesh.sql('b', "update public.t set info = 'decided' where id = 1");
+  await untilNoneHeld(mesh);
+  expect(await sameEverywhere(mesh, of1)).toEqual([{ info: 'decided' }]);
+  expect(daemon.running).toBe(true);
+});
+
 test('G5, G6: a row that all of three nodes hold apart is decided by one write, at any of them, and nothing is held afterwards', async () => {
   await using mesh = await holding('three', ['a', 'b', 'c']);
   for (const node of mesh.nodes) await mesh.sql(node, `update public.t set info = '${node}' where id in (1, 2)`);

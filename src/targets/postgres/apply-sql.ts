@@ -53,7 +53,7 @@ export function copyOutSql(table: TargetTable, changed: ChangedTable): string {
   const from = `from (${changed.keys}) c left join ${changed.rows} t on ${on}`;
   if (changed.versions === undefined)
     return `copy (select ${live}, ${columns.join(', ')} ${from}) to stdout (format binary)`;
-  const read = readVersionsSql(changed.versions.table, live);
+  const read = readVersionsSql(changed.versions.table, live, table.route.twoWay?.policy === 'hold');
   return `copy (select ${live}, ${columns.join(', ')}, ${read.columns} ${from} ${read.joins} where ${read.where}) to stdout (format binary)`;
 }
 

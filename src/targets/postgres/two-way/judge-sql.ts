@@ -93,7 +93,7 @@ known as materialized (
   ${lookUp(small, tableIdent(table.route.targetTable), 't', sameKey(table))}
   cross join lateral (select ${rowJson(table, 't', 'r.there')} as local_row, ${rowJson(table, 's', 'r.live')} as remote_row,
     ${stagedKeyTexts(table)} as key) c${mergeJoin(table, policy, guards)}
-  where (case when r.wins then ${lostHere(table)} else ${lostThere(table)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
+  where (case when r.wins then ${lostHere(table)} else ${lostThere(table, policy)} end${policy === 'hold' ? ` or ${heldBefore(table)}` : ''})
     and r.version <> r.local_version and (r.there or r.live) and (r.there <> r.live or ${differs(table)})
     -- A row that was inserted took nothing back from the TRUNCATE.
     and not (r.swept and r.was_inserted and not r.wins)
@@ -121,9 +121,9 @@ function there(table: MeetingTable): string {
   return `t.${ident(keyColumns(table)[0]?.column.target ?? '')} is distinct from null`;
 }
 
-// The loser is what was here: concurrent unless the winner was built on it or the sender had seen it. Rows without versions meet only when both sides had rows before.
+// The loser is what was here: concurrent unless the winner was built on it or the sender had seen it, other than as a row that it holds back. Rows without versions meet only when both sides had rows before.
 function lostHere(table: MeetingTable): string {
-  return `(r.local_version > 255 and not ${isBuiltOnSql('r.base', 'r.local_version')} and (not ${senderSaw(table, 'r')} or ${refusedSql(table)})) or (r.version < 256 and r.there)
+  return `(r.local_version > 255 and not ${isBuiltOnSql('r.base', 'r.local_version')} and (not ${senderSaw(table, 'r')} or r.local_version = any (s.beside) or ${refusedSql(table)})) or (r.version < 256 and r.there)
     or (r.there and r.local_version < 256 and (r.swept or r.inserted) and ${joining(table)})`;
 }
 
@@ -139,8 +139,9 @@ function joining(table: MeetingTable): string {
 }
 
 // The loser is what arrived: concurrent unless the winner was built on it or its node had seen it.
-function lostThere(table: MeetingTable): string {
-  return `r.version < 256 or not (${isBuiltOnSql('r.local_base', 'r.version')} or ${winnerSaw(table, 'r')})`;
+function lostThere(table: MeetingTable, policy: ConflictPolicy): string {
+  const decided = policy === 'hold' ? ` or ${decidedHere(table)}` : '';
+  return `r.version < 256 or not (${isBuiltOnSql('r.local_base', 'r.version')} or ${winnerSaw(table, 'r')}${decided})`;
 }
 
 const kindSql = `case when j.swept or (not j.there and j.local_version = j.floor[1]) then 'truncate/write'
@@ -159,8 +160,17 @@ function holdSql(policy: ConflictPolicy): string {
 }
 
 function heldBefore(table: MeetingTable): string {
-  return `exists (select from pgrep.conflict h where h.nsp_name = ${literal(table.route.targetTable.schema)} and h.table_name = ${literal(table.route.targetTable.name)}
-    and h.key = c.key and h.local_version = r.local_version and h.remote_version = r.version and h.verdict = 'held' and h.restore_time is null)`;
+  return `exists (select ${heldHere(table)} and h.local_version = r.local_version and h.restore_time is null)`;
+}
+
+// Who writes a key here that is held beside another row decides. A retry of that row says nothing of what had been seen of it.
+function decidedHere(table: MeetingTable): string {
+  return `(r.local_version & 255 = r.self and exists (select ${heldHere(table)} and h.local_version < r.local_version))`;
+}
+
+function heldHere({ route: { targetTable } }: MeetingTable): string {
+  return `from pgrep.conflict h where h.nsp_name = ${literal(targetTable.schema)} and h.table_name = ${literal(targetTable.name)}
+    and h.key = c.key and h.remote_version = r.version and h.verdict = 'held'`;
 }
 
 function mergeColumns(table: MeetingTable, policy: ConflictPolicy): string {
