@@ -8,7 +8,7 @@ export type ConflictKind =
   'insert/insert' | 'update/update' | 'update/delete' | 'delete/update' | 'truncate/write' | 'unique';
 export type ConflictVerdict = 'local' | 'remote' | 'held' | 'merged';
 
-/** Column names to values as text, exactly as the database shows them; null: SQL null. */
+/** Column names to values as text, as PostgreSQL's row_to_json shows them (a timestamp has a T between date and time); null: SQL null. */
 export type RowAsText = Readonly<Record<string, string | null>>;
 
 /**

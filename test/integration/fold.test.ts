@@ -68,7 +68,6 @@ test('of a key that has changed since, the older change is not folded, unless it
   await using mesh = await Mesh.create(server, 'later', { nodes: ['a', 'b'], sql: tableSql });
   await mesh.add({ to: ['b'] });
   const prune = async (): Promise<unknown> => await mesh.sql('a', 'select pgrep.prune_1()');
-  await prune();
   await mesh.sql('a', "insert into public.t values (1, 1, ''), (2, 1, '')");
   await prune();
   await mesh.sql('a', 'update public.t set n = 2 where id = 1');
@@ -118,6 +117,16 @@ test('what all peers have seen is folded without an entry, but not a row that ne
   await mesh.sql('a', "insert into public.t values (7, 3, ''), (8, 3, '')");
   await mesh.sql('a', fold);
   expect((await mesh.sql('a', entries)).map(({ id }) => id)).toEqual([7]);
+});
+
+test('where all is quiet nothing is written', async () => {
+  await using mesh = await Mesh.create(server, 'quiet', { nodes: ['a', 'b'], sql: tableSql });
+  await mesh.add({ to: ['b'] });
+  // One message is one transaction.
+  const prune = 'select pgrep.prune_1(); select pg_current_xact_id_if_assigned() is not null as wrote';
+  expect(await mesh.sql('a', prune)).toEqual([{ wrote: false }]);
+  await mesh.sql('a', "insert into public.t values (1, 1, '')");
+  expect(await mesh.sql('a', prune)).toEqual([{ wrote: true }]);
 });
 
 test('a snapshot takes further transactions as open, in order', async () => {
