@@ -8,21 +8,21 @@ import { winnerOf } from './winner.ts';
  *
  * Left out, because nobody can tell from outside:
  * - versions of a forgotten node, which perhaps nobody received, and TRUNCATE, which discards nothing of its own;
- * - a deletion beside a newer one (two equal ends are agreement), or before a newer write that found the key absent with no version as new
+ * - a deletion beside a newer one (two equal ends are agreement), also a TRUNCATE after which the same transaction wrote the row again, which may come later, or before a newer write that found the key absent with no version as new
  *   as that (it may have seen the deletion, since pruned), or before a fresh version or a write that found a row below the deletion (step f puts
  *   a row that was inserted while its delete arrived above that; a write that comes first does so itself).
  */
 export function discardedOf(history: KeyHistory, finalTag: string | null): readonly Commit[] {
-  const { commits } = history;
+  const { commits, emptied } = history;
   const winner = winnerOf(history, finalTag);
   const continued = new Set(commits.filter(({ kind }) => kind !== 'fresh').map(foundBy));
   return newestOfEach(commits).filter((commit) => {
     if (commit.lost || commit.kind === 'initial' || commit.kind === 'truncate') return false;
     if (winner !== null && identityOf(commit) === identityOf(winner)) return false;
     if (continued.has(identityOf(commit))) return false;
-    return (
-      commit.tag !== null || !commits.some((other) => other.version > commit.version && mayHaveSeen(other, commit))
-    );
+    if (commit.tag !== null) return true;
+    const agreed = emptied.some((version) => version > commit.version);
+    return !agreed && !commits.some((other) => other.version > commit.version && mayHaveSeen(other, commit));
   });
 }
 

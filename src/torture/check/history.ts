@@ -39,6 +39,8 @@ export interface KeyHistory {
   readonly key: string;
   /** In the order of versions; of equal versions, which only one node can give, in the order of its log. */
   readonly commits: readonly Commit[];
+  /** Versions of TRUNCATEs after which the same transaction wrote the key: what it left is above in `commits`. */
+  readonly emptied: readonly bigint[];
 }
 
 /**
@@ -49,24 +51,27 @@ export function historiesOf(
   log: readonly Commit[],
   keys: readonly { readonly table: string; readonly key: string }[] = [],
 ): readonly KeyHistory[] {
-  const byKey = new Map<string, { table: string; key: string; commits: Commit[] }>();
+  const byKey = new Map<string, { table: string; key: string; commits: Commit[]; emptied: bigint[] }>();
   const entry = (table: string, key: string): { commits: Commit[] } => {
     const name = `${table} ${key}`;
-    const found = byKey.get(name) ?? { table, key, commits: [] };
+    const found = byKey.get(name) ?? { table, key, commits: [], emptied: [] };
     byKey.set(name, found);
     return found;
   };
   for (const { table, key } of keys) entry(table, key);
   for (const commit of log) if (commit.key !== null) entry(commit.table, commit.key).commits.push(commit);
   const truncates = log.filter(({ key }) => key === null);
-  for (const { table, commits } of byKey.values()) {
+  for (const { table, commits, emptied } of byKey.values()) {
     const named = new Set(commits.map(transactionOf));
     const here = truncates.filter((one) => one.table === table);
     const versions = new Set(here.map(({ version }) => version));
     for (const [place, commit] of commits.entries()) {
       if (commit.tag === null && versions.has(commit.version)) commits[place] = { ...commit, kind: 'truncate' };
     }
-    commits.push(...here.filter((one) => !named.has(transactionOf(one))));
+    for (const one of here) {
+      if (named.has(transactionOf(one))) emptied.push(one.version);
+      else commits.push(one);
+    }
     commits.sort(byVersion);
   }
   return [...byKey.values()];

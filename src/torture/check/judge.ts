@@ -37,7 +37,7 @@ export interface Judgement {
   readonly conflicts: number;
   /** Versions that lost to a concurrent one, as far as the log can tell. */
   readonly discarded: number;
-  /** Conflicts between a version and one that was made of it; those of one TRUNCATE at one node count once. Findings if they are many. */
+  /** Conflicts between a version and one that was made of it; those of one TRUNCATE, or of the same two statements, count once at a node. Findings if they are many. */
   readonly superseded: number;
 }
 
@@ -81,15 +81,10 @@ interface Needless {
   readonly cause: string;
 }
 
-/** Of a TRUNCATE that looks concurrent a node records a conflict for each row: they have its version in common. */
-function causeOf(
-  { node, localTag, localVersion, remoteTag, remoteVersion }: RecordedConflict,
-  at: Finding['at'],
-): string {
+/** Of a statement over many keys that looks concurrent a node records a conflict for each: they have its version in common, a TRUNCATE's with whatever was there. */
+function causeOf({ node, localTag, localVersion, remoteTag, remoteVersion }: RecordedConflict): string {
   if (localTag === null) return `${node} ${localVersion}`;
-  return remoteTag === null
-    ? `${node} ${remoteVersion}`
-    : `${node} ${localVersion} ${remoteVersion} ${JSON.stringify(at)}`;
+  return remoteTag === null ? `${node} ${remoteVersion}` : `${node} ${localVersion} ${remoteVersion}`;
 }
 
 function judgeKey(
@@ -103,7 +98,7 @@ function judgeKey(
   const wrong: Finding = { check: 'winner', message: `The key ended with ${show(tag)}, but the highest version, ${String(highest?.version)} of node ${String(highest?.node)}, is ${show(highest?.tag ?? null)}.`, at }; // prettier-ignore
   const discarded = discardedOf(history, tag);
   const unrecorded = unrecordedOf(discarded, conflicts).map((commit): Finding => ({ check: 'recorded', message: `Version ${commit.version} of node ${commit.node}, ${show(commit.tag)}, lost to a concurrent one and is in no conflict.`, at })); // prettier-ignore
-  const needless = needlessOf(history, conflicts).map((conflict): Needless => ({ cause: causeOf(conflict, at), finding: { check: 'needless', message: `Node ${conflict.node} recorded a conflict of ${conflict.localVersion}, ${show(conflict.localTag)}, with ${conflict.remoteVersion}, ${show(conflict.remoteTag)}, of which one had seen the other.`, at } })); // prettier-ignore
+  const needless = needlessOf(history, conflicts).map((conflict): Needless => ({ cause: causeOf(conflict), finding: { check: 'needless', message: `Node ${conflict.node} recorded a conflict of ${conflict.localVersion}, ${show(conflict.localTag)}, with ${conflict.remoteVersion}, ${show(conflict.remoteTag)}, of which one had seen the other.`, at } })); // prettier-ignore
   const findings = [...(endsRight(history, tag) ? [] : [wrong]), ...unrecorded];
   return { findings, needless, discarded: discarded.length };
 }
