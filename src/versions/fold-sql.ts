@@ -65,7 +65,7 @@ export function foldFunctionSql(table: VersionedTable): string {
   const upTo = '(up_to is null or pg_catalog.pg_visible_in_snapshot(q.xid, up_to))';
   const needed = `(seen_by_all is null or ${unseen})`;
   // The row is read as it is now: of a key that is due all changes count, also those after `up_to`, which are folded once more later.
-  const judged = { needed, due: upTo, later: `not ${upTo}`, begun: `q.inserted and ${upTo} and ${needed}` };
+  const judged = { needed, due: upTo, begun: `q.inserted and ${upTo} and ${needed}` };
   return `create or replace function ${foldFunction(tableId)}(least_keys integer, up_to pg_snapshot default null) returns bigint language plpgsql as $pgrep$
 declare
   self constant smallint := (select n.node_id from pgrep.node n where n.is_self);
@@ -83,7 +83,7 @@ begin
     return 0;
   end if;
   select v.folded into before from pgrep.versioned_table v where v.table_id = ${tableId} for update;
-${allSeenSql(table, `${since} and ${upTo}`, needed)}  if found then
+${allSeenSql(table, { since, upTo, needed })}  if found then
     perform pgrep.raise_clock(coalesce(highest, 0), 9223372036854775807);
     return folded_keys;
   end if;
@@ -101,15 +101,19 @@ $pgrep$`;
 }
 
 /**
- * Most of the time all peers have seen what is folded, and no key of it has an entry, is below the floor or is held: then only how far it is folded changes.
- * Reads queue rows (`where`), not their keys. `needed`: condition on one that some peer has not seen.
+ * Most of the time all peers have seen what is folded, and no key of it has an entry, is below the floor, is held or has an older version that comes later: then
+ * only how far it is folded changes. Reads queue rows, not their keys. Conditions on them: `since`, not folded yet; `upTo`, to be folded now; `needed`, some peer has not seen it.
  */
-function allSeenSql(table: VersionedTable, where: string, needed: string): string {
+function allSeenSql(
+  table: VersionedTable,
+  { since, upTo, needed }: Readonly<Record<'since' | 'upTo' | 'needed', string>>,
+): string {
   const { tableId } = table;
   return `  update pgrep.versioned_table v set folded = coalesce(up_to, pg_catalog.pg_current_snapshot())
   from (select pg_catalog.max(q.version) as highest, pg_catalog.min(q.version) as lowest, coalesce(pg_catalog.sum(${keysInRow(table)}), 0) as n, pg_catalog.bool_or(q.truncated or ${needed}) as matters
-    from pgrep.queue_${tableId} q where q.from_node is null and ${where}) w
+    from pgrep.queue_${tableId} q where q.from_node is null and ${since} and ${upTo}) w
   where v.table_id = ${tableId} and w.matters is not true and coalesce(w.lowest > v.floor_version, true)
+    and not exists (select from pgrep.queue_${tableId} q where q.from_node is null and ${since} and not ${upTo} and q.version < w.highest)
     and not exists (select from ${sidecarName(tableId)}) and not exists (select from pgrep.sync_err_rec e join pgrep.route r on r.route_id = e.route_id where r.table_id = ${tableId})
   returning w.highest, w.n into highest, folded_keys;
 `;
@@ -128,8 +132,8 @@ function meetSql(table: VersionedTable, keys: Keys): string {
     from unfolded u cross join truncated f
     left join ${tableIdent(table.table)} t on ${rowKey('u')}
     left join ${sidecarName(tableId)} rv on ${sameKeySql(table, 'rv', 'u')}
-    -- Of a key that has changed since only the newest change counts, and that is folded later. But that it was inserted would be forgotten.
-    where u.due and (u.begun or not u.later)
+    -- Of a key that has a newer change since only that counts, and it is folded later. But that the row was inserted would be forgotten.
+    where u.due and (u.begun or up_to is null or pg_catalog.pg_visible_in_snapshot(u.stamp[2]::text::xid8, up_to))
   ), judged as materialized (
     select m.*, coalesce(m.grave > m.stamp[1], false) or coalesce(m.known > m.stamp[1] and m.known & 255 = self and m.stamp[2] >= m.barrier, false) as fresh
     from met m

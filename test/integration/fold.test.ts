@@ -119,6 +119,31 @@ test('what all peers have seen is folded without an entry, but not a row that ne
   expect((await mesh.sql('a', entries)).map(({ id }) => id)).toEqual([7]);
 });
 
+test.each([
+  ['some peer has not seen', false],
+  ['all peers have seen', true],
+])(
+  'a key of which an older change comes to the queue after a newer one that %s keeps the newer version',
+  async (_, seen) => {
+    await using mesh = await Mesh.create(server, `older_${String(seen)}`, { nodes: ['a', 'b'], sql: tableSql });
+    await mesh.add({ to: ['b'] });
+    await mesh.sql('a', "insert into pgrep.link_state (target) values ('b') on conflict do nothing");
+    await mesh.sql('a', "insert into public.t values (1, 1, '')");
+    await mesh.sql('a', 'select pgrep.fold_1(1); delete from pgrep.row_version_1; update public.t set n = 2');
+    if (seen) await mesh.sql('a', toldAll.replace('+ 1000', ''));
+    await mesh.sql('a', 'select pgrep.prune_1()');
+    // As that of a row under a deferred constraint, or of a key that mending queues, may.
+    await mesh.sql(
+      'a',
+      "insert into pgrep.queue_1 (version, k1) select max(q.version) - 256000, '{1}' from pgrep.queue_1 q",
+    );
+    await mesh.sql('a', 'select pgrep.prune_1()');
+    const kept =
+      'select count(*)::integer as n from pgrep.row_version_1 where version = (select max(version) from pgrep.queue_1)';
+    expect(await mesh.sql('a', kept)).toEqual([{ n: 1 }]);
+  },
+);
+
 test('where all is quiet nothing is written', async () => {
   await using mesh = await Mesh.create(server, 'quiet', { nodes: ['a', 'b'], sql: tableSql });
   await mesh.add({ to: ['b'] });

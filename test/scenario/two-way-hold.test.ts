@@ -106,6 +106,28 @@ test('G6: a node that holds a row back beside its own has not seen it: what it s
   expect(daemon.running).toBe(true);
 });
 
+test('G6: a row that was held for another row’s second unique value is held beside one of its own key, too, which decides nothing', async () => {
+  await using mesh = await Mesh.create(server, 'unique', { nodes: ['a', 'b'], sql: `${tableSql}; alter table public.t add unique (info)` }); // prettier-ignore
+  await mesh.add({ to: ['b'], policy: 'hold' });
+  const reasons = 'select reason from pgrep.sync_err_rec';
+  await mesh.sql('b', "insert into public.t values (30, 0, 'taken')");
+  await mesh.sql('a', "insert into public.t values (31, 0, 'taken')");
+  {
+    await using first = await replaying(mesh, '--from', 'a');
+    await waitFor(async () => (await mesh.sql('a', reasons)).length > 0, { what: 'the row of a to be refused at b' });
+    await mesh.sql('b', "insert into public.t values (31, 0, 'free')");
+    await mesh.pgrep('retry-errors', '--from', 'a');
+    await waitFor(async () => (await mesh.sql('a', `${reasons} where reason <> '23505'`)).length > 0, { what: 'the row of a to meet that of b' }); // prettier-ignore
+    expect(first.running).toBe(true);
+  }
+  await using daemon = await replaying(mesh);
+  await mesh.sql('b', "insert into public.t values (40, 0, 'passes')");
+  await waitFor(async () => (await mesh.sql('a', 'select from public.t where id = 40')).length > 0, { what: 'another row of b to pass' }); // prettier-ignore
+  expect(await mesh.everywhere('select info from public.t where id = 31')).toEqual({ a: [{ info: 'taken' }], b: [{ info: 'free' }] }); // prettier-ignore
+  expect(await mesh.everywhere("select distinct kind from pgrep.conflict where key = '{31}' and kind <> 'unique'")).toEqual({ a: [{ kind: 'insert/insert' }], b: [{ kind: 'insert/insert' }] }); // prettier-ignore
+  expect(daemon.running).toBe(true);
+});
+
 test('G5, G6: a row that all of three nodes hold apart is decided by one write, at any of them, and nothing is held afterwards', async () => {
   await using mesh = await holding('three', ['a', 'b', 'c']);
   for (const node of mesh.nodes) await mesh.sql(node, `update public.t set info = '${node}' where id in (1, 2)`);

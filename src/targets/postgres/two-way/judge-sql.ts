@@ -170,7 +170,7 @@ function decidedHere(table: MeetingTable): string {
 
 function heldHere({ route: { targetTable } }: MeetingTable): string {
   return `from pgrep.conflict h where h.nsp_name = ${literal(targetTable.schema)} and h.table_name = ${literal(targetTable.name)}
-    and h.key = c.key and h.remote_version = r.version and h.verdict = 'held'`;
+    and h.key = c.key and h.remote_version = r.version and h.verdict = 'held' and h.kind <> 'unique'`;
 }
 
 function mergeColumns(table: MeetingTable, policy: ConflictPolicy): string {
