@@ -28,8 +28,8 @@ export interface Session extends AsyncDisposable {
   query(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>;
   /** Runs several statements without parameters in one round trip; one result each. */
   script(text: string): Promise<{ rows: Row[]; rowCount: number }[]>;
-  /** `copy (…) to stdout`. */
-  copyOut(text: string): Readable;
+  /** `copy (…) to stdout`; `first`: statements to be run before it. */
+  copyOut(text: string, first?: string): Readable;
   /** Calls `heard` for each NOTIFY on a channel that was listened to. */
   onNotify(heard: (channel: string) => void): void;
   /** Breaks the connection at once, whatever runs on it. */
@@ -112,7 +112,7 @@ class PgSession implements Session {
     return list.map((result) => ({ rows: result.rows, rowCount: result.rowCount ?? 0 }));
   }
 
-  copyOut(text: string): Readable {
+  copyOut(text: string, first?: string): Readable {
     const stream = copyTo(text) as CopyToStreamQuery & { handleError(error: Error): void };
     // The driver hands errors to this method; from here on they carry the node's name.
     const handleError = stream.handleError.bind(stream);
@@ -121,7 +121,13 @@ class PgSession implements Session {
     };
     this.#waiting += 1;
     stream.once('close', () => (this.#waiting -= 1));
-    return this.#client.query(stream);
+    if (first === undefined) return this.#client.query(stream);
+    // The driver warns of statements that are queued behind others.
+    this.script(first).then(
+      () => this.#client.query(stream),
+      (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
+    );
+    return stream;
   }
 
   onNotify(heard: (channel: string) => void): void {

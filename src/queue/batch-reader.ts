@@ -90,17 +90,13 @@ export class BatchReader {
     return {
       build,
       copyOut: (sql, byHash = false) => {
-        if (byHash !== hashed) this.#plan(byHash);
+        const plans = byHash ? byHashPlans : byIndexPlans;
+        const first = byHash === hashed ? undefined : plans;
         hashed = byHash;
-        return this.#session.copyOut(sql);
+        return this.#session.copyOut(sql, first);
       },
       query: async (sql) => (await this.#session.query(sql)).rows,
     };
-  }
-
-  // Not awaited: the session runs it before the COPY that follows, and if it fails so does that.
-  #plan(byHash: boolean): void {
-    this.#session.script(byHash ? byHashPlans : byIndexPlans).catch(() => undefined);
   }
 
   /** Ends the view, if one is open, so that it holds nothing back at the source. */

@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openApp, type App } from '../app/open.ts';
@@ -82,10 +82,10 @@ export class Cluster implements AsyncDisposable {
   /** Writes the replayers' configuration, which names the proxies, and gives its path. */
   writeConfig(): string {
     const path = join(this.folder, 'pgrep.json');
-    writeFileSync(
-      path,
-      this.#config(this.members, ({ server, proxy }) => proxy.url(server.url())),
-    );
+    const config = this.#config(this.members, ({ server, proxy }) => proxy.url(server.url()));
+    // In one step: a replayer that was just started may be reading it.
+    writeFileSync(`${path}.new`, config);
+    renameSync(`${path}.new`, path);
     return path;
   }
 
