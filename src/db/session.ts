@@ -124,7 +124,7 @@ class PgSession implements Session {
     if (first === undefined) return this.#client.query(stream);
     // The driver warns of statements that are queued behind others.
     this.script(first).then(
-      () => this.#client.query(stream),
+      () => (stream.destroyed ? stream : this.#client.query(stream)),
       (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
     );
     return stream;
