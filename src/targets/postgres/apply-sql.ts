@@ -53,7 +53,9 @@ export function copyOutSql(table: TargetTable, changed: ChangedTable): string {
   const from = `from (${changed.keys}) c left join ${changed.rows} t on ${on}`;
   if (changed.versions === undefined)
     return `copy (select ${live}, ${columns.join(', ')} ${from}) to stdout (format binary)`;
-  const read = readVersionsSql(changed.versions.table, live, table.route.twoWay?.policy === 'hold');
+  const { twoWay } = table.route;
+  const beside = twoWay?.policy !== 'hold' ? 'none' : twoWay.forward ? 'all' : 'own';
+  const read = readVersionsSql(changed.versions.table, live, beside);
   return `copy (select ${live}, ${columns.join(', ')}, ${read.columns} ${from} ${read.joins} where ${read.where}) to stdout (format binary)`;
 }
 
