@@ -106,6 +106,33 @@ test('G6: a node that holds a row back beside its own has not seen it: what it s
   expect(daemon.running).toBe(true);
 });
 
+test('G6: a hub that holds a row back beside one that it passes on has not seen it: that is held at its own node, too, until the hub decides', async () => {
+  await using mesh = await Mesh.create(server, 'hub', { nodes: ['a', 'b', 'c'], sql: tableSql });
+  await mesh.sql('a', fill);
+  await mesh.add({ to: ['b', 'c'], policy: 'hold', forward: true });
+  // The later one comes to the hub first.
+  for (const node of ['c', 'b']) await mesh.sql(node, `update public.t set info = '${node}' where id = 1`);
+  const of1 = 'select info from public.t where id = 1';
+  const conflicts = "select from pgrep.conflict where verdict = 'held'";
+  for (const [from, found] of [
+    ['b', `${of1} and info = 'b'`],
+    ['c', conflicts],
+  ] as const) {
+    await using first = await replaying(mesh, '--from', from);
+    await waitFor(async () => (await mesh.sql('a', found)).length > 0, { what: `the row of ${from} at the hub` });
+    expect(first.running).toBe(true);
+  }
+  await using daemon = await replaying(mesh);
+  await mesh.sql('b', "insert into public.t values (40, 0, 'passes')");
+  await waitFor(async () => (await mesh.sql('c', 'select from public.t where id = 40')).length > 0, { what: 'another row of b to pass' }); // prettier-ignore
+  expect(await mesh.everywhere(of1)).toEqual({ a: [{ info: 'b' }], b: [{ info: 'b' }], c: [{ info: 'c' }] });
+  expect(await mesh.sql('c', conflicts)).toHaveLength(1);
+  await mesh.sql('a', "update public.t set info = 'decided' where id = 1");
+  await untilNoneHeld(mesh);
+  expect(await sameEverywhere(mesh, of1)).toEqual([{ info: 'decided' }]);
+  expect(daemon.running).toBe(true);
+});
+
 test('G6: a row that was held for another row’s second unique value is held beside one of its own key, too, which decides nothing', async () => {
   await using mesh = await Mesh.create(server, 'unique', { nodes: ['a', 'b'], sql: `${tableSql}; alter table public.t add unique (info)` }); // prettier-ignore
   await mesh.add({ to: ['b'], policy: 'hold' });
