@@ -74,6 +74,8 @@ class PgSession implements Session {
   readonly #lost: AbortController;
   /** Statements whose answer is awaited. */
   #waiting = 0;
+  /** Settles when all that was asked for so far is answered. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor({ node, url }: PostgresAddress, client: pg.Client, lost: AbortController) {
     this.node = node;
@@ -102,12 +104,12 @@ class PgSession implements Session {
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<{ rows: Row[]; rowCount: number }> {
-    const result = await this.#answer(this.#client.query<Row>(text, [...values]));
+    const result = await this.#answer(() => this.#client.query<Row>(text, [...values]));
     return { rows: result.rows, rowCount: result.rowCount ?? 0 };
   }
 
   async script(text: string): Promise<{ rows: Row[]; rowCount: number }[]> {
-    const results: unknown = await this.#answer(this.#client.query(text));
+    const results: unknown = await this.#answer(() => this.#client.query(text));
     const list = (Array.isArray(results) ? results : [results]) as pg.QueryResult<Row>[];
     return list.map((result) => ({ rows: result.rows, rowCount: result.rowCount ?? 0 }));
   }
@@ -120,13 +122,23 @@ class PgSession implements Session {
       handleError(readFailure(this.node, error));
     };
     this.#waiting += 1;
-    stream.once('close', () => (this.#waiting -= 1));
-    if (first === undefined) return this.#client.query(stream);
-    // The driver warns of statements that are queued behind others.
-    this.script(first).then(
-      () => (stream.destroyed ? stream : this.#client.query(stream)),
-      (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
-    );
+    const ended = new Promise<void>((resolve) => {
+      stream.once('close', () => {
+        this.#waiting -= 1;
+        resolve();
+      });
+    });
+    const before = first === undefined ? Promise.resolve() : this.script(first);
+    void this.#inTurn(async () => {
+      try {
+        await before;
+        // Nobody may wait for it any more.
+        if (!stream.destroyed) this.#client.query(stream);
+      } catch (error) {
+        stream.destroy(error instanceof Error ? error : new Error(String(error)));
+      }
+      await ended;
+    });
     return stream;
   }
 
@@ -158,10 +170,17 @@ class PgSession implements Session {
     this.#client.connection.stream.destroy();
   }
 
-  async #answer<Result>(pending: Promise<Result>): Promise<Result> {
+  /** One after the other: several links share a session, and the driver warns of statements that are queued behind others. */
+  #inTurn<Result>(run: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(run);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #answer<Result>(run: () => Promise<Result>): Promise<Result> {
     this.#waiting += 1;
     try {
-      return await pending;
+      return await this.#inTurn(run);
     } catch (error) {
       // Of a connection that was given up the reason says more than the driver.
       const reason: unknown = this.#lost.signal.reason;
