@@ -33,13 +33,9 @@ declare
         and pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))));
   removed bigint;
 begin
-  -- Where all is quiet nothing is written.
-  if not exists (select from pgrep.queue_${tableId}) and not exists (select from ${sidecarName(tableId)}) then
-    return 0;
-  end if;
   -- What is new may be seen by all in a moment, and then needs no entry: only what was there at the last time is folded.
   perform ${foldFunction(tableId)}(1, v.looked) from pgrep.versioned_table v
-  where v.table_id = ${tableId} and pg_catalog.pg_snapshot_xmax(v.looked) > pg_catalog.pg_snapshot_xmax(v.folded);
+  where v.table_id = ${tableId} and (v.looked is null or pg_catalog.pg_snapshot_xmax(v.looked) > pg_catalog.pg_snapshot_xmax(v.folded));
   update pgrep.versioned_table v set looked = pg_catalog.pg_current_snapshot() where v.table_id = ${tableId} and v.looked::text is distinct from pg_catalog.pg_current_snapshot()::text;
   -- Also where nothing has a version: what arrives is queued for others, too, and the queue is only emptied up to what is folded.
   update pgrep.versioned_table v set folded = pg_catalog.pg_current_snapshot()
