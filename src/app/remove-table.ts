@@ -70,10 +70,11 @@ async function dropRoutes(app: App, session: Session, removed: readonly Route[])
   await session.query(
     'delete from pgrep.link_state l where not exists (select from pgrep.route r where r.target = l.target)',
   );
-  await session.query(
-    `delete from pgrep.peer_seen s where not exists (select from pgrep.node n join pgrep.route r on r.target = n.name
+  for (const told of ['peer_seen', 'peer_way'])
+    await session.query(
+      `delete from pgrep.${told} s where not exists (select from pgrep.node n join pgrep.route r on r.target = n.name
      where n.node_id = s.peer and r.options @> '{"twoWay": true}')`,
-  );
+    );
   await announceRoutes(session);
   const warnings: string[] = [];
   for (const route of removed) {

@@ -65,7 +65,7 @@ export function peekSql({ target, watched, receiver }: LookedAt, limitRows: numb
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)}) as held,
   exists (select from pgrep.sync_err_rec e where e.dst_server = ${literal(target)} and e.next_time <= pg_catalog.clock_timestamp()) as due,
   exists (select from pgrep.request r) as requested,
-  ${receiver === null ? '' : `${arrivedSql(receiver)} as arrived, ${seenSql(receiver)} as seen,\n  `}array[${counts.join(',\n    ')}]::text[] as changed`;
+  ${receiver === null ? '' : `${arrivedSql(receiver)} as arrived, ${seenSql(receiver, target)} as seen,\n  `}array[${counts.join(',\n    ')}]::text[] as changed`;
 }
 
 // One text a table: the number of keys, then "t" when a TRUNCATE is among them.

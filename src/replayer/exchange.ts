@@ -64,7 +64,9 @@ export class LinkVersions {
    * `passes`, where the source forwards, and `complete`: see `Exchange`.
    */
   async exchange({ arrived, passes, complete }: BatchFacts, query: RunQuery): Promise<Exchange> {
-    const seen = arrived?.seen ?? readSeen((await query(`select ${seenSql(this.#link.source)} as seen`))[0]?.['seen']);
+    const seen =
+      arrived?.seen ??
+      readSeen((await query(`select ${seenSql(this.#link.source, this.#link.target)} as seen`))[0]?.['seen']);
     return { sender: this.#self, seen, passes: this.#relays ? passes : 'nothing', complete };
   }
 

@@ -176,6 +176,6 @@ function writeSql(table: VersionedTable, keys: Keys, since: string): string {
 
 /** From-item: what each peer of the table has seen of this node. */
 function peersOf(tableId: string): string {
-  const seen = `join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = self and ${countsSql('s', 'self', 'r.target')}`;
+  const seen = `join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = self and ${countsSql('s', tableId, 'self', 'r.target')}`;
   return `from (select s.snapshot ${peersSql(tableId, seen)}) s`;
 }

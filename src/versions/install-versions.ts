@@ -63,6 +63,7 @@ export function dropVersionsSql(tableId: string): readonly string[] {
     `drop function if exists ${functions.join(', ')}`,
     `drop table if exists ${sidecarName(tableId)}`,
     `delete from pgrep.peer_copying where table_id = ${tableId}`,
+    `delete from pgrep.peer_way where table_id = ${tableId}`,
     `delete from pgrep.versioned_table where table_id = ${tableId}`,
   ];
 }

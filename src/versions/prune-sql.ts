@@ -18,7 +18,7 @@ export function pruneFunction(tableId: string): string {
  */
 export function pruneFunctionSql(table: VersionedTable): string {
   const { tableId } = table;
-  const seen = `left join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = o.origin and ${countsSql('s', 'self', 'r.target')}`;
+  const seen = `left join pgrep.node n on n.name = r.target left join pgrep.peer_seen s on s.peer = n.node_id and s.origin = o.origin and ${countsSql('s', tableId, 'self', 'r.target')}`;
   return `create or replace function ${pruneFunction(tableId)}() returns bigint language plpgsql as $pgrep$
 declare
   self constant smallint := ${selfSql};
@@ -29,7 +29,7 @@ declare
       select from pgrep.position p join pgrep.node here on here.name = p.target and here.is_self
       where n.node_id = q.survivor and p.source = n.name and pg_catalog.pg_visible_in_snapshot(q.xid, p.snapshot)
       union all
-      select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = q.survivor and ${countsSql('s', 'self', 'r.target')}
+      select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = q.survivor and ${countsSql('s', tableId, 'self', 'r.target')}
         and pg_catalog.pg_visible_in_snapshot(q.xid, s.snapshot))));
   removed bigint;
 begin

@@ -1,5 +1,6 @@
 import { literal } from '../db/quote.ts';
 import { serverLife } from '../db/server-life.ts';
+import { tellsOfSql } from './seen.ts';
 import type { VersionedTable } from './versioned-table.ts';
 
 /**
@@ -161,9 +162,9 @@ function keyTexts(table: VersionedTable, alias: string): string {
 }
 
 /**
- * SQL condition on a peer's row of `pgrep.peer_seen` (`seen`) for a peer named by `target`: it counts. What a peer says of this node (`self`)
+ * SQL condition on a peer's row of `pgrep.peer_seen` (`seen`) for a peer named by `target`: it counts for a table (SQL of its id). What a peer says of this node (`self`)
  * does only once it has had a batch from here since the server's last crash, which gives ids of transactions out again.
  */
-export function countsSql(seen: string, self: string, target: string): string {
-  return `(${seen}.origin <> ${self} or exists (select from pgrep.link_state l where l.target = ${target} and l.confirmed_in = ${serverLife}))`;
+export function countsSql(seen: string, tableId: string, self: string, target: string): string {
+  return `(${tellsOfSql(seen, tableId)} and (${seen}.origin <> ${self} or exists (select from pgrep.link_state l where l.target = ${target} and l.confirmed_in = ${serverLife})))`;
 }

@@ -87,7 +87,7 @@ test('of a key that has changed since, the older change is not folded, unless it
 /** Nothing is being copied any more, and node b says that it has seen all that node a has written so far, and will write in the next thousand transactions. */
 const toldAll = `delete from pgrep.table_position; delete from pgrep.peer_copying; update pgrep.link_state set confirmed_in = (select life from pgrep.versioned_table where table_id = 1);
   insert into pgrep.peer_seen (peer, origin, snapshot) select 2, 1, format('%s:%s:', x, x)::pg_snapshot from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000 as x) s
-  on conflict (peer, origin) do update set snapshot = excluded.snapshot`;
+  on conflict (peer, origin, way) do update set snapshot = excluded.snapshot`;
 
 test('what all peers have seen is folded without an entry, but not a row that needs a version of its own, nor one with an entry or held', async () => {
   await using mesh = await Mesh.create(server, 'seen', { nodes: ['a', 'b'], sql: tableSql });

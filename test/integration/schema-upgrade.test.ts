@@ -45,6 +45,20 @@ test('a schema from before versions is upgraded in place: no queue row is lost, 
   }
 });
 
+test('what peers had seen is kept where it is told by table from now on', async () => {
+  const client = new pg.Client({ connectionString: await server.createDatabase('ways') });
+  await client.connect();
+  try {
+    for (const name of ['0001_init', '0004_versions', '0005_ticks']) await client.query(migration(name));
+    await client.query("insert into pgrep.peer_seen (peer, origin, snapshot, passed) values (2, 3, '7:9:8', '7:7:')");
+    await client.query(`begin; ${migration('0006_peer_way')}; commit`);
+    const { rows } = await client.query('select peer, origin, way, snapshot::text, passed::text from pgrep.peer_seen');
+    expect(rows).toEqual([{ peer: 2, origin: 3, way: 0, snapshot: '7:9:8', passed: '7:7:' }]);
+  } finally {
+    await client.end();
+  }
+});
+
 test('while the clock is behind, writers at once get no version twice, and each its own in rising order', async () => {
   const url = await server.createDatabase('behind');
   const clients = Array.from({ length: 4 }, () => new pg.Client({ connectionString: url }));

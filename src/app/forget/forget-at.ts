@@ -85,6 +85,7 @@ function goneSql(lost: string, lostId: number | null): readonly string[] {
     ...routes,
     `delete from pgrep.peer_seen where peer = ${lostId}`,
     `delete from pgrep.peer_copying where peer = ${lostId}`,
+    `delete from pgrep.peer_way where peer = ${lostId}`,
     `update pgrep.node set forgotten = true, name = ${gone} where node_id = ${lostId}`,
     'update pgrep.node set exchange = null where forgotten',
   ];

@@ -1,6 +1,7 @@
 import { PgrepError } from '../../core/error.ts';
 import { showTable } from '../../core/route.ts';
 import { foldFunction } from '../../versions/fold-sql.ts';
+import { tellsOfSql } from '../../versions/seen.ts';
 import { peersSql, selfSql, unfoldedCondition } from '../../versions/version-sql.ts';
 import type { App } from '../open.ts';
 import type { Member } from './member.ts';
@@ -44,7 +45,7 @@ function lowerSql(tableId: string): string {
     and not exists (select from pgrep.queue_${tableId} q where q.from_node is null and q.version < v.floor_version and ${unfoldedCondition(tableId)})
     and not exists (select ${peersSql(tableId)} and not exists (
       select from pgrep.node n where n.name = r.target and (n.node_id = v.floor_version & 255 or exists (
-        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = v.floor_version & 255
+        select from pgrep.peer_seen s where s.peer = n.node_id and s.origin = v.floor_version & 255 and ${tellsOfSql('s', tableId)}
           and pg_catalog.pg_visible_in_snapshot(v.floor_xid::text::xid8, s.snapshot)))))
   returning v.table_id)
 update pgrep.queue_${tableId} q set from_node = ${selfSql} where q.truncated and q.from_node is null and exists (select from lowered)`;

@@ -3,7 +3,7 @@ import { pause } from '../../../core/timing.ts';
 import { literal } from '../../../db/quote.ts';
 import { sqlState } from '../../../db/sqlstate.ts';
 import { arrivalLock } from '../../../versions/version-sql.ts';
-import type { CopyingTable } from '../../../versions/seen.ts';
+import type { Seen, SeenByTable, TablesSeen } from '../../../versions/seen.ts';
 import type { Applied, Batch, Exchange, RefusedRow } from '../../target.ts';
 import { stageName } from '../apply-sql.ts';
 import { describeStaged, type RefusedStaged } from '../careful-apply.ts';
@@ -177,7 +177,7 @@ export class TwoWayBatch {
     const { exchange, maxClockSkewMs } = this.#parts;
     return [
       `select pg_catalog.set_config('${settings.sender}', '${exchange.sender}', true)`,
-      ...this.#meeting.map(({ table, before }) => `select pg_catalog.set_config('${beforeSetting(table)}', '${before}', true), pg_catalog.set_config('${seenSetting(table)}', ${literal(seenJson(this.#copying(table)?.seen ?? this.#parts.exchange.seen.seen))}, true), pg_catalog.set_config('${joiningSetting(table)}', '${this.#copying(table)?.complete === false ? 't' : 'f'}', true)`), // prettier-ignore
+      ...this.#meeting.map(({ table, before }) => `select pg_catalog.set_config('${beforeSetting(table)}', '${before}', true), pg_catalog.set_config('${seenSetting(table)}', ${literal(seenJson(this.#seen(table)))}, true), pg_catalog.set_config('${joiningSetting(table)}', '${this.#copying(table)?.complete === false ? 't' : 'f'}', true)`), // prettier-ignore
       ...this.#meeting.map(({ table }) => `select pgrep.raise_clock((select pg_catalog.max(s.version) from ${stageName(table)} s), ${maxClockSkewMs})`), // prettier-ignore
       // Those who apply to one table take turns.
       `set local lock_timeout = '${turnMs}ms'`,
@@ -211,11 +211,19 @@ export class TwoWayBatch {
     ]);
   }
 
-  // What the sender has seen of a table while that is being copied to it.
-  #copying({ route: { sourceTable } }: MeetingTable): CopyingTable | undefined {
-    const { copying } = this.#parts.exchange.seen;
-    return copying.find(({ schema, name }) => schema === sourceTable.schema && name === sourceTable.name);
+  #seen(table: MeetingTable): readonly Seen[] {
+    const { seen, apart } = this.#parts.exchange.seen;
+    return (this.#copying(table) ?? apart.find(tellsOf(table)))?.seen ?? seen;
   }
+
+  // What the sender has seen of a table while that is being copied to it.
+  #copying(table: MeetingTable): SeenByTable['copying'][number] | undefined {
+    return this.#parts.exchange.seen.copying.find(tellsOf(table));
+  }
+}
+
+function tellsOf({ route: { sourceTable } }: MeetingTable): (told: TablesSeen) => boolean {
+  return ({ tables }) => tables.some(({ schema, name }) => schema === sourceTable.schema && name === sourceTable.name);
 }
 
 // As folds take the tables.
