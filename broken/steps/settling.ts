@@ -46,6 +46,19 @@ export const settling: readonly Breakage[] = [
     ],
   },
   {
+    name: 'prune-table',
+    step: 'prune',
+    broken: 'what a link has brought of one table counts as seen of all',
+    edits: [
+      {
+        file: 'src/versions/seen.ts',
+        text: `and r.options @> '{"twoWay": true}' and r.table_id = \${tableId})\`; // prettier-ignore`,
+        replacement: `and r.options @> '{"twoWay": true}')\`; // prettier-ignore`,
+      },
+    ],
+    topologies: ['star', 'chain'],
+  },
+  {
     name: 'prune',
     step: 'prune',
     broken: 'versions are forgotten whoever has seen them',

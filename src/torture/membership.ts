@@ -1,4 +1,5 @@
 import { addTable } from '../app/add-table.ts';
+import type { TableName } from '../core/route.ts';
 import type { Cluster, TortureNode } from './cluster.ts';
 import { insist } from './insist.ts';
 import type { Say, Topology } from './options.ts';
@@ -6,7 +7,7 @@ import type { Replayers } from './replayers.ts';
 import { joinOf, type Addition, type Shape } from './topology.ts';
 import { initialRows } from './workload/operations.ts';
 import { observeSql } from './workload/observe-sql.ts';
-import { createTablesSql, tables } from './workload/tables-sql.ts';
+import { asideTable, createTablesSql, tables } from './workload/tables-sql.ts';
 
 /** Starts the servers, fills the first one and links them all by `addTable`. */
 export async function found(
@@ -20,6 +21,7 @@ export async function found(
   const { text, values } = initialRows(allKeys);
   if (hub !== undefined) await cluster.query(hub, text, values);
   for (const addition of shape.additions) await link(cluster, addition, signal);
+  if (shape.aside !== null) await link(cluster, shape.aside, signal, [asideTable]);
   for (const node of nodes) await observe(cluster, node);
   if (hub !== undefined) await cluster.query(hub, logInitialSql);
 }
@@ -52,9 +54,14 @@ export async function joinNode(
   return node;
 }
 
-async function link(cluster: Cluster, { from, to, forward }: Addition, signal: AbortSignal): Promise<void> {
+async function link(
+  cluster: Cluster,
+  { from, to, forward }: Addition,
+  signal: AbortSignal,
+  linked: readonly TableName[] = tables.map(({ table }) => table),
+): Promise<void> {
   await using app = cluster.app();
-  for (const { table } of tables) {
+  for (const table of linked) {
     await addTable(app, { table, from, to, twoWay: true, forward, copy: true, replace: false, dryRun: false }, () => undefined, signal); // prettier-ignore
   }
 }

@@ -29,6 +29,16 @@ export class Replayers implements AsyncDisposable {
     await this.#kill(this.#each ? node : all);
   }
 
+  /** SIGSTOP of the replayer that serves a node. */
+  pause(node: string): void {
+    this.#running.get(this.#each ? node : all)?.signal('SIGSTOP');
+  }
+
+  /** Ends all pauses. */
+  goOn(): void {
+    for (const replayer of this.#running.values()) replayer.signal('SIGCONT');
+  }
+
   /** SIGKILL of all, and a new start: what a configuration with other nodes needs. */
   async restart(): Promise<void> {
     for (const name of this.#running.keys()) await this.#kill(name);

@@ -7,6 +7,8 @@ export interface Shape {
   readonly hub: string;
   /** Calls of `addTable` that link all nodes, in order. */
   readonly additions: readonly Addition[];
+  /** Two nodes other than the hub that exchange a table of their own; null: there are none. Not linked otherwise, but in a mesh. */
+  readonly aside: Addition | null;
 }
 
 /** One `addTable --two-way`. */
@@ -27,12 +29,14 @@ export function nodeName(place: number): string {
 export function shapeOf(topology: Topology, count: number): Shape {
   const names = Array.from({ length: count }, (_, place) => nodeName(place));
   const [first = 'a', second = first] = names;
+  const aside = asideOf(names, topology === 'chain' ? second : first);
   switch (topology) {
     case 'mesh':
     case 'star':
       return {
         names,
         hub: first,
+        aside,
         additions: [{ from: first, to: names.slice(1), forward: topology === 'star' }].filter(
           ({ to }) => to.length > 0,
         ),
@@ -41,6 +45,7 @@ export function shapeOf(topology: Topology, count: number): Shape {
       return {
         names,
         hub: second,
+        aside,
         additions: names.slice(1, Math.max(2, count - 1)).map((from, place) => ({
           from,
           to: [...(place === 0 ? [first] : []), ...names.slice(place + 2, place + 3)],
@@ -48,6 +53,13 @@ export function shapeOf(topology: Topology, count: number): Shape {
         })),
       };
   }
+}
+
+function asideOf(names: readonly string[], hub: string): Addition | null {
+  const [from, to] = [names.find((name) => name !== hub), names.at(-1)];
+  return from === undefined || to === undefined || to === from || to === hub
+    ? null
+    : { from, to: [to], forward: false };
 }
 
 /** The call that adds `name` to nodes that are linked already: in a mesh to all of them, else to the hub. */

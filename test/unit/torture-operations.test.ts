@@ -16,7 +16,7 @@ describe.each([1, 2, 3])('a writer of seed %d', (seed) => {
 
   test('inserts, updates, deletes, changes keys, swaps them, writes ranges and truncates, on both tables', () => {
     expect([...new Set(operations.map(({ kind }) => kind))].sort()).toEqual([
-      'change child key', 'change key', 'cold touch', 'delete', 'delete child', 'flicker', 'held update', 'insert', 'insert child', 'refill', 'set delete', 'set insert', 'set update',
+      'aside', 'change child key', 'change key', 'cold touch', 'delete', 'delete child', 'flicker', 'held update', 'insert', 'insert child', 'refill', 'set delete', 'set insert', 'set update',
       'set update child', 'swap', 'touch', 'truncate', 'update', 'update child',
     ]); // prettier-ignore
     for (const table of ['parent', 'child']) {

@@ -19,7 +19,7 @@ describe('the schedule of a run', () => {
   });
 
   test.each(seeds)('of five minutes has every fault there is: seed %d', (seed) => {
-    expect(kindsOf(drawn(seed))).toEqual(['blackhole', 'cut', 'forget', 'join', 'kill replayer', 'kill server', 'lose reply', 'refuse', 'skew', 'slow']); // prettier-ignore
+    expect(kindsOf(drawn(seed)).filter((kind) => kind !== 'pause replayer')).toEqual(['blackhole', 'cut', 'forget', 'join', 'kill replayer', 'kill server', 'lose reply', 'refuse', 'skew', 'slow']); // prettier-ignore
   });
 
   test('kills several servers in each run, and steps clocks by minutes, ahead and back again', () => {
@@ -44,6 +44,13 @@ describe('the schedule of a run', () => {
         expect(faults.filter(({ node, atMs }) => node === lost?.node && atMs > lost.atMs)).toEqual([]);
       }
     }
+  });
+
+  test('near the end cuts one node off, or pauses the hub’s own replayer', () => {
+    const ends = seeds.map((seed) => ({ ...drawn(seed, 'star'), seed })).map(({ faults, replayerEach }) => ({ replayerEach, long: faults.filter(({ forMs }) => forMs === 25_000) })); // prettier-ignore
+    const kinds = ends.map(({ long }) => long.map(({ event, node }) => (event.kind === 'pause replayer' ? `pause ${node}` : event.kind))); // prettier-ignore
+    expect(new Set(kinds.map((kind) => kind.join()))).toEqual(new Set(['refuse', 'pause a']));
+    expect(ends.filter(({ replayerEach, long }) => !replayerEach && long[0]?.event.kind !== 'refuse')).toEqual([]);
   });
 
   test('leaves a node alone while something happens to it, in the order of time', () => {
@@ -82,6 +89,15 @@ describe('topologies', () => {
       { from: 'b', to: ['a', 'c'], forward: true },
       { from: 'c', to: ['d'], forward: true },
     ]);
+  });
+
+  test('have two nodes beside the hub that exchange a table of their own', () => {
+    const aside = (topology: Topology, count: number): readonly string[] => {
+      const found = shapeOf(topology, count).aside;
+      return found === null ? [] : [found.from, ...found.to];
+    };
+    expect([aside('mesh', 4), aside('star', 3), aside('chain', 3), aside('chain', 4)]).toEqual([['b', 'd'], ['b', 'c'], ['a', 'c'], ['a', 'd']]); // prettier-ignore
+    expect([aside('mesh', 2), aside('star', 2), aside('chain', 2), aside('chain', 1)]).toEqual([[], [], [], []]);
   });
 
   test('may lose only who cuts nobody off', () => {

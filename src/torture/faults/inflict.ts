@@ -20,6 +20,11 @@ export async function inflict(fault: Fault, { cluster, replayers }: Victims, sig
       await last();
       replayers.start();
       return true;
+    case 'pause replayer':
+      replayers.pause(node.name);
+      await last();
+      replayers.goOn();
+      return true;
     case 'kill server':
       await node.server.kill();
       await last();
@@ -44,6 +49,7 @@ export async function heal({ cluster, replayers }: Victims): Promise<void> {
     await node.server.start();
     await step(cluster, node, 0);
   }
+  replayers.goOn();
   replayers.start();
 }
 

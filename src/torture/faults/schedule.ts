@@ -10,11 +10,19 @@ export interface Fault {
   readonly event: FaultEvent;
 }
 
-/** What can happen. `lose reply`: the answer to a replayer's next COMMIT at the node. `skew`: its clock is stepped to so many ms off. */
+/** What can happen. `lose reply`: the answer to a replayer's next COMMIT at the node. `pause replayer`: it is stopped, with all that it holds. `skew`: its clock is stepped to so many ms off. */
 export type FaultEvent =
   | {
       readonly kind:
-        'kill replayer' | 'kill server' | 'cut' | 'blackhole' | 'refuse' | 'lose reply' | 'join' | 'forget';
+        | 'kill replayer'
+        | 'pause replayer'
+        | 'kill server'
+        | 'cut'
+        | 'blackhole'
+        | 'refuse'
+        | 'lose reply'
+        | 'join'
+        | 'forget';
     }
   | { readonly kind: 'slow'; readonly delayMs: number }
   | { readonly kind: 'skew'; readonly offsetMs: number };
@@ -39,7 +47,7 @@ export function drawSchedule(options: Omit<TortureOptions, 'keep' | 'program'>):
   const replayerEach = random.chance(0.5);
   const hotKeys = random.between(5, 12);
   const members = membership(random, options);
-  const isolation = isolate(options, members);
+  const isolation = isolate(options, members, replayerEach);
   const others = trouble(random, options, members).filter((fault) => !overlap(fault, isolation));
   const faults = [...members, isolation, ...others].sort((one, other) => one.atMs - other.atMs);
   const truncatesMs = options.seconds * (seededRandom(options.seed, 'truncates').chance(0.7) ? 600 : 1000);
@@ -62,13 +70,21 @@ function membership(
 
 /**
  * One node that stays is cut off near the end, and beyond it, while all are written: so long that the others could forget the versions
- * that it lacks.
+ * that it lacks. Or the hub's own replayer, where it has one, is paused: what others send directly goes on.
  */
-function isolate({ seed, nodes, seconds }: Omit<TortureOptions, 'keep' | 'program'>, members: readonly Fault[]): Fault {
+function isolate(
+  { seed, nodes, seconds, topology }: Omit<TortureOptions, 'keep' | 'program'>,
+  members: readonly Fault[],
+  replayerEach: boolean,
+): Fault {
   const random = seededRandom(seed, 'isolation');
   const lost = members.find(({ event }) => event.kind === 'forget')?.node;
   const staying = Array.from({ length: nodes }, (_, place) => nodeName(place)).filter((name) => name !== lost);
-  return { atMs: seconds * 1000 - random.between(18_000, 22_000), forMs: isolationMs, node: random.pick(staying), event: { kind: 'refuse' } }; // prettier-ignore
+  const fault = { atMs: seconds * 1000 - random.between(18_000, 22_000), forMs: isolationMs };
+  const node = random.pick(staying);
+  return replayerEach && random.chance(0.5)
+    ? { ...fault, node: shapeOf(topology, nodes).hub, event: { kind: 'pause replayer' } }
+    : { ...fault, node, event: { kind: 'refuse' } };
 }
 
 function overlap(one: Fault, other: Fault): boolean {

@@ -37,6 +37,8 @@ export function drawTransaction(random: Random, keys: KeyRange): Transaction {
   // A row that arrives as it is here already, in a newer version, while an open transaction changes it: only locks see that (step a).
   if (random.chance(1 / 150)) return { operations: [operation('held update', 'update torture.parent set n = n + 1 where id = $1', [cold(keys, 0)])], holdMs: random.between(700, 1500), pauseMs: random.between(2, 30) }; // prettier-ignore
   if (random.chance(1 / 25)) return { operations: [operation('cold touch', 'update torture.parent set n = n where id = $1', [cold(keys, 1)])], holdMs: 0, pauseMs: random.between(2, 30) }; // prettier-ignore
+  // Two nodes exchange this one beside the others.
+  if (random.chance(1 / 25)) return { operations: [operation('aside', 'insert into torture.aside (id) values ($1) on conflict (id) do update set n = aside.n + 1', [random.between(1, 20)])], holdMs: 0, pauseMs: random.between(2, 30) }; // prettier-ignore
   const length = random.weighted([[6, 1], [3, 2], [2, random.between(3, 5)], [0.5, random.between(6, 15)]]); // prettier-ignore
   const operations = Array.from({ length }, () => random.weighted(choices)(random, keys)).flat();
   const holdMs = random.weighted([[60, 0], [6, random.between(5, 200)], [1, random.between(500, 4000)]]); // prettier-ignore

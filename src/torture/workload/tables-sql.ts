@@ -15,6 +15,9 @@ export const tables: readonly TortureTable[] = [
   { table: { schema, name: 'child' }, key: ['id', 'part'] },
 ];
 
+/** One that only two nodes exchange: their links carry it apart from the others. It is not judged, but that it arrives. */
+export const asideTable: TableName = { schema, name: 'aside' };
+
 /**
  * DDL of the tables. Each write gives its row a `tag` that no other write has (a trigger, see observe-sql): by it a row's
  * version is known again at every node.
@@ -36,4 +39,5 @@ create table torture.child (
   constraint child_pk primary key (id, part),
   constraint child_parent_fk foreign key (parent_id) references torture.parent (id) on update cascade on delete cascade
 );
-create index child_parent on torture.child (parent_id);`;
+create index child_parent on torture.child (parent_id);
+create table torture.aside (id integer not null, n bigint not null default 0, constraint aside_pk primary key (id));`;
