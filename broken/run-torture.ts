@@ -41,7 +41,8 @@ export async function runTorture(
     env: { ...process.env, TMPDIR: scratch },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  signal.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
+  const interrupt = (): unknown => child.kill('SIGINT');
+  signal.addEventListener('abort', interrupt, { once: true });
   let output = '';
   let last = '';
   child.stdout.on('data', (data: Buffer) => (output += data.toString()));
@@ -50,6 +51,7 @@ export async function runTorture(
     say(last);
   });
   await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
+  signal.removeEventListener('abort', interrupt);
   const result = readResult(output);
   if (result === null)
     return { ...options, first: null, findings: {}, discarded: 0, conflicts: 0, superseded: 0, failed: last };
