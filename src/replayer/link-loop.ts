@@ -39,6 +39,8 @@ interface LoopState {
   /** `Arrived.batches` when blocked rows were last woken, and when that was. */
   unblocked: string;
   unblockedMs: number;
+  /** True when a batch was sent since, beside held rows. */
+  sent: boolean;
   /** `Arrived.batches` as of the last batch, and when that was. */
   told: string;
   toldMs: number;
@@ -70,6 +72,7 @@ export class LinkLoop {
     wakeDue: false,
     unblocked: '0',
     unblockedMs: -Infinity,
+    sent: false,
     told: '0',
     toldMs: 0,
     foldedMs: 0,
@@ -139,6 +142,7 @@ export class LinkLoop {
     state.catchingUp = outcome.catchingUp;
     this.#observer.batch({ keys: outcome.keys, held: outcome.held, ms });
     await this.#flushed(durable);
+    state.sent ||= found.peek.held;
     if (found.peek.held) await this.#wakeParents();
     state.busy += 1;
     await this.#afterBatch(outcome, ms, found.peek.doorbell, signal);
@@ -231,13 +235,13 @@ export class LinkLoop {
     await versions.fold(this.#session.control);
   }
 
-  /** What arrived here may have made room for held rows, or have decided them: their next attempt may be an hour away. True: look again. */
+  /** What arrived here, or was sent, may have made room for held rows, or have decided them: their next attempt may be an hour away. True: look again. */
   async #wakeBlocked({ held, arrived }: Peek): Promise<boolean> {
     const state = this.#state;
     const now = monotonicMs();
-    if (!held || arrived === null || arrived.batches === state.unblocked) return false;
+    if (!held || arrived === null || (arrived.batches === state.unblocked && !state.sent)) return false;
     if (now - state.unblockedMs < unblockMs) return false;
-    Object.assign(state, { unblocked: arrived.batches, unblockedMs: now });
+    Object.assign(state, { unblocked: arrived.batches, unblockedMs: now, sent: false });
     await wakeBlocked(this.#session.control, this.#session.link.target);
     return true;
   }

@@ -64,8 +64,11 @@ test.each(mends)(
       a: [{ id: 1, code: 'taken' }, { id: 2, code: 'code 2' }], // prettier-ignore
       b: [{ id: 1, code: 'code 1' }, { id: 2, code: 'taken' }], // prettier-ignore
     });
-    // As after ten attempts in vain: nobody waits for the next one.
+    // As after ten attempts in vain, one of them after all that has arrived: only the mend itself makes room, and nobody waits for the next one.
+    await mesh.sql('b', "update public.t set info = 'arrives' where id = 5");
+    await waitFor(async () => (await mesh.sql('a', "select from public.t where info = 'arrives'")).length === 1, { what: 'a change of b to arrive' }); // prettier-ignore
     await mesh.everywhere("update pgrep.sync_err_rec set attempts = 10, next_time = now() + interval '1 hour'");
+    await waitFor(async () => Number((await mesh.sql('a', 'select attempts from pgrep.sync_err_rec'))[0]?.['attempts']) > 10, { what: 'one more attempt' }); // prettier-ignore
     await mesh.sql(node, mend);
     const none = 'select from pgrep.sync_err_rec';
     await waitFor(async () => Object.values(await mesh.everywhere(none)).every((found) => found.length === 0), { what: 'both records to clear', deadlineMs: 60_000 }); // prettier-ignore
